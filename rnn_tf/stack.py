@@ -28,8 +28,8 @@ sys.skip_tf_privacy_import = True
 def _start_up_notes_held_back() -> Iterator[None]:
   """Keeps what TensorFlow's C++ prints while loading off the screen.
 
-  Its notes on oneDNN and CUDA come before its log level is read. Should the
-  block raise, they are printed after all.
+  Its notes on oneDNN and CUDA do not heed its log level. Should the block raise,
+  they are printed after all.
   """
   sys.stderr.flush()
   screen = os.dup(2)
@@ -49,6 +49,9 @@ def _start_up_notes_held_back() -> Iterator[None]:
 with _start_up_notes_held_back():
   import tensorflow as tf
   import tf_keras as keras
+
+  # The first look for GPUs prints as well, an error where there are none.
+  tf.config.list_physical_devices('GPU')
 
 __all__ = ['keras', 'tf', 'tf_privacy']
 

@@ -1,0 +1,1 @@
+"""Membership-inference attacks: who was trained on, judged by the outputs."""

@@ -1,0 +1,116 @@
+"""What an attack sees of a model: its outputs on members and on non-members."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+  """A model's outputs on the members, or on the non-members.
+
+  All that follows from the logits is computed in float64: in float32 the
+  probabilities of confident predictions are equal to 1 and their losses tie at 0.
+
+  Attributes:
+    ids: (n,) int64, positions in the file order of the data set.
+    labels: (n,) int64.
+    logits: (n, classes) float32.
+  """
+
+  ids: np.ndarray
+  labels: np.ndarray
+  logits: np.ndarray
+
+  def __post_init__(self):
+    n = len(self.labels)
+    if self.logits.ndim != 2 or len(self.logits) != n or len(self.ids) != n:
+      raise ValueError(
+        'expected ids (n,), labels (n,) and logits (n, classes), got '
+        f'{self.ids.shape}, {self.labels.shape} and {self.logits.shape}'
+      )
+
+  def __len__(self) -> int:
+    return len(self.labels)
+
+  @functools.cached_property
+  def log_probs(self) -> np.ndarray:
+    """Log-softmax of the logits, (n, classes) float64."""
+    return special.log_softmax(np.asarray(self.logits, np.float64), axis=1)
+
+  @functools.cached_property
+  def probs(self) -> np.ndarray:
+    """Probabilities, (n, classes) float64."""
+    return np.exp(self.log_probs)
+
+  @functools.cached_property
+  def losses(self) -> np.ndarray:
+    """Cross-entropy of each example in nats, (n,) float64."""
+    return -self.log_probs[np.arange(len(self)), self.labels]
+
+  @functools.cached_property
+  def entropies(self) -> np.ndarray:
+    """Modified prediction entropy in nats, (n,) float64.
+
+    Low where the model is sure *and right*: with p the probabilities and y the
+    label, -(1 - p_y) log p_y - sum over i != y of p_i log(1 - p_i)
+    (Song and Mittal 2021, arXiv 2003.10595, equation 8; TF Privacy's choice).
+    """
+    if not len(self):
+      return np.zeros(0)
+    rows = np.arange(len(self))
+    rest = self._log_rest()
+    terms = self.probs * rest
+    terms[rows, self.labels] = -np.exp(rest[rows, self.labels]) * self.losses
+    return -terms.sum(axis=1)
+
+  @functools.cached_property
+  def correct(self) -> np.ndarray:
+    """Whether the most likely class is the label, (n,) bool."""
+    return self.logits.argmax(axis=1) == self.labels
+
+  def _log_rest(self) -> np.ndarray:
+    """log(1 - p), (n, classes) float64, exact where p is next to 1."""
+    top = self.log_probs.argmax(axis=1)
+    rows = np.arange(len(self))
+    others = self.log_probs.copy()
+    others[rows, top] = -np.inf
+    # Only the most likely class can be above 1/2, where 1 - p cancels.
+    rest = np.log1p(-np.minimum(self.probs, 0.5))
+    rest[rows, top] = special.logsumexp(others, axis=1)
+    return rest
+
+  def select(self, which: np.ndarray) -> 'Side':
+    """Returns the examples that a mask or an index array picks."""
+    return Side(self.ids[which], self.labels[which], self.logits[which])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Signals:
+  """A model's outputs on both sides."""
+
+  members: Side
+  nonmembers: Side
+
+
+def predict(model: Any, inputs: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+  """Returns a model's logits, (n, classes) float32.
+
+  Args:
+    model: has Keras' `predict`, or is a callable from inputs to logits.
+    inputs: (n, ...) what the model takes.
+    batch_size: examples predicted at once.
+  """
+  if hasattr(model, 'predict'):
+    logits = model.predict(inputs, batch_size=batch_size, verbose=0)
+    return np.asarray(logits, np.float32)
+  call: Callable[[np.ndarray], np.ndarray] = model
+  parts = [
+    np.asarray(call(inputs[start : start + batch_size]), np.float32)
+    for start in range(0, len(inputs), batch_size)
+  ]
+  return np.concatenate(parts)

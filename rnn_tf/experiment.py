@@ -1,0 +1,274 @@
+"""One training run, put together from its parts."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
+
+import numpy as np
+
+from rnn_tf import callbacks, datasets, models, reporting, training
+from rnn_tf.attacks import audit
+from rnn_tf.attacks.results import Report, to_arrays
+from rnn_tf.attacks.signals import Side, Signals, predict
+from rnn_tf.config import RunConfig, to_json
+from rnn_tf.errors import UsageError
+from rnn_tf.launch import LOG
+from rnn_tf.options.source import Source
+from rnn_tf.runs import FORMAT, RunFolder
+from rnn_tf.stack import keras
+
+VERSIONED = (
+  'tensorflow',
+  'tf-keras',
+  'tensorflow-privacy',
+  'tensorflow-datasets',
+  'scikit-learn',
+  'numpy',
+)
+
+
+def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
+  """Returns what a run would do, without doing any of it."""
+  pool, test = datasets.sizes(config.data, data_dir=source.data_dir)
+  examples = datasets.train_count(config.data, pool)
+  steps = training.steps_per_epoch(examples, config.training.batch_size)
+  lines = [f'run folder: {folder}']
+  for group, values in to_json(config).items():
+    fields = ' '.join(f'{name}={value}' for name, value in values.items())
+    lines.append(f'{group}: {fields}')
+  epochs = config.training.epochs
+  lines += [
+    f'examples: {examples} of {pool} to train on, {test} to test on',
+    f'steps: {epochs} epochs x {steps} = {epochs * steps}',
+    f'privacy reports: {len(report_epochs(config))}',
+    'epsilon: none (not a differentially private optimizer)',
+  ]
+  return '\n'.join(lines)
+
+
+def report_epochs(config: RunConfig) -> list[int]:
+  """Returns the epochs after which a privacy report is made."""
+  last, every = config.training.epochs, config.report.epochs_per_report
+  if not config.report.attacks:
+    return []
+  return sorted({*range(every, last + 1, every), last})
+
+
+def train(
+  config: RunConfig, folder: RunFolder, source: Source, *, overwrite: bool
+) -> None:
+  """Trains `config` into `folder`, or goes on with what is there.
+
+  Raises:
+    UsageError: the request cannot be met; a new folder is not created then.
+  """
+  data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
+  steps = training.steps_per_epoch(len(data.train), config.training.batch_size)
+  model = build(config, data)
+  training.compile_model(model, config.training)
+  folder.open(overwrite=overwrite)
+  _record(config, folder, data, model)
+  checkpoints = training.Checkpoints(folder.path, model)
+  first_epoch = checkpoints.restore()
+  folder.forget_after(first_epoch)
+  LOG.info(_greeting(config, data, model, folder, first_epoch))
+  training.fit(
+    model,
+    models.inputs(config.model, data.train.images),
+    data.train.labels,
+    config=config.training,
+    first_epoch=first_epoch,
+    callbacks=_callbacks(config, folder, data, checkpoints, steps=steps),
+  )
+  _finish(folder, checkpoints)
+
+
+def build(config: RunConfig, data: datasets.Data) -> keras.Model:
+  """Builds a run's model for its data."""
+  return models.build(
+    config.model,
+    image_shape=data.train.images.shape[1:],
+    num_classes=len(data.class_names),
+  )
+
+
+def _record(
+  config: RunConfig, folder: RunFolder, data: datasets.Data, model: keras.Model
+) -> None:
+  """Writes what the run is, or makes sure that a resumed one is still that.
+
+  Raises:
+    UsageError: the data has changed since the run began.
+  """
+  examples = {
+    f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
+  }
+  if (folder.path / 'config.json').exists():
+    stored = folder.read_npz('examples.npz')
+    if any(not np.array_equal(stored[name], ids) for name, ids in examples.items()):
+      raise UsageError(
+        f'{folder}: its examples are not those of {data.name} {data.version} as it is '
+        'now: the data set has changed; --overwrite starts again'
+      )
+    return
+  folder.write_npz('examples.npz', examples)
+  folder.write_json(
+    'config.json',
+    {
+      'format': FORMAT,
+      'name': folder.path.name,
+      'config': to_json(config),
+      'versions': {name: metadata.version(name) for name in VERSIONED},
+      'command': shlex.join(['python', '-m', 'rnn_tf.train', *sys.argv[1:]]),
+      'data': {
+        'name': data.name,
+        'version': data.version,
+        'class_names': list(data.class_names),
+        'train': len(data.train),
+        'holdout': len(data.holdout),
+        'test': len(data.test),
+        'image_shape': list(data.train.images.shape[1:]),
+      },
+      'parameters': model.count_params(),
+    },
+  )
+
+
+def _greeting(
+  config: RunConfig,
+  data: datasets.Data,
+  model: keras.Model,
+  folder: RunFolder,
+  first_epoch: int,
+) -> str:
+  text = (
+    f'{config.model.label()} ({model.count_params():,} parameters) on {data.name}: '
+    f'{len(data.train):,} training examples, {len(data.test):,} test '
+    f'examples; writing to {folder}'
+  )
+  return f'{text}; going on after epoch {first_epoch}' if first_epoch else text
+
+
+def _callbacks(
+  config: RunConfig,
+  folder: RunFolder,
+  data: datasets.Data,
+  checkpoints: training.Checkpoints,
+  *,
+  steps: int,
+) -> list[keras.callbacks.Callback]:
+  evaluation = callbacks.Evaluation(_predictor(config, data.test))
+  privacy = callbacks.PrivacyMetrics(
+    _signals(config, data, evaluation),
+    audit=_audit(config, len(data.class_names)),
+    keep=_keeper(folder),
+    due=set(report_epochs(config)),
+  )
+  journal = callbacks.Journal(
+    folder,
+    checkpoints,
+    evaluation=evaluation,
+    privacy=privacy,
+    epochs=config.training.epochs,
+    show=LOG.info,
+  )
+  bar = [callbacks.ProgressBar(steps, config.training.epochs)]
+  return [*bar * sys.stderr.isatty(), evaluation, privacy, journal]
+
+
+def _predictor(
+  config: RunConfig, split: datasets.Split
+) -> Callable[[keras.Model], Side]:
+  """Returns a function from a model to its outputs on a split."""
+  inputs = models.inputs(config.model, split.images)
+
+  def predictions(model: keras.Model) -> Side:
+    return Side(ids=split.ids, labels=split.labels, logits=predict(model, inputs))
+
+  return predictions
+
+
+def _signals(
+  config: RunConfig, data: datasets.Data, evaluation: callbacks.Evaluation
+) -> Callable[[keras.Model], Signals]:
+  """Returns a function from a model to what the attacks see of it."""
+  members = data.train
+  if config.report.report_members is not None:
+    chosen = audit.sample_members(
+      len(members), config.report.report_members, seed=config.training.seed
+    )
+    members = members.select(chosen)
+  on_members = _predictor(config, members)
+  on_holdout = _predictor(config, data.holdout)
+
+  def signals(model: keras.Model) -> Signals:
+    # Validation has just predicted the test set: that is not done twice.
+    if config.data.nonmembers == 'test':
+      return Signals(members=on_members(model), nonmembers=evaluation.side)
+    return Signals(members=on_members(model), nonmembers=on_holdout(model))
+
+  return signals
+
+
+def _audit(
+  config: RunConfig, class_count: int
+) -> Callable[[Signals, int, Mapping[str, float]], Report]:
+  def run(signals: Signals, epoch: int, logs: Mapping[str, float]) -> Report:
+    return audit.run(
+      signals,
+      config=config.report,
+      class_count=class_count,
+      model=config.model.label(),
+      epoch=epoch,
+      train_accuracy=float(logs['accuracy']),
+      val_accuracy=float(logs['val_accuracy']),
+      seed=config.training.seed,
+    )
+
+  return run
+
+
+def _keeper(folder: RunFolder) -> Callable[[int, Signals, Report], None]:
+  """Returns a function that adds a report to the run's folder."""
+  lines = folder.read_lines()
+
+  def keep(epoch: int, signals: Signals, report: Report) -> None:
+    folder.write_npz(f'scores/epoch-{epoch:04d}.npz', to_arrays(report, signals))
+    lines.extend(result.to_json() for result in report.results)
+    folder.write_lines(lines)
+
+  return keep
+
+
+def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
+  """Writes weights, pictures and, last of all, the result."""
+  rows = folder.read_rows()
+  best = callbacks.best_epoch(rows)
+  checkpoints.finish(best_epoch=best)
+  last = rows[-1]
+  entire = [
+    line
+    for line in folder.read_lines()
+    if line['epoch'] == last['epoch'] and line['slice'] == 'entire'
+  ]
+  figures = ('auc', 'auc_low', 'auc_high', 'advantage')
+  record = reporting.load_run(folder.path)
+  reporting.write_run_pictures(record, folder.path / 'plots')
+  folder.write_json(
+    'result.json',
+    {
+      'epochs': last['epoch'],
+      'best_epoch': best,
+      'best_val_accuracy': rows[best - 1]['val_accuracy'],
+      'train_accuracy': last['accuracy'],
+      'val_accuracy': last['val_accuracy'],
+      'seconds': sum(row['seconds'] + row['report_seconds'] for row in rows),
+      'privacy': {
+        line['attack']: {name: line[name] for name in figures}
+        for line in entire
+        if not line['skipped']
+      },
+    },
+  )
+  checkpoints.discard()

@@ -1,0 +1,121 @@
+"""Classifies the test images of a finished run.
+
+python -m rnn_tf.infer --run=runs/digits-lstm-s0 --num_examples=20
+"""
+
+import pathlib
+import sys
+
+from rnn_tf import launch
+from rnn_tf.errors import UsageError, closest_match
+from rnn_tf.options import inference as inference_options
+from rnn_tf.options import source
+from rnn_tf.runs import RunFolder, write_atomically
+
+OPTIONS = (inference_options, source)
+
+
+def main() -> None:
+  """Prints predictions and scores, and writes pictures and tables."""
+  options = inference_options.from_flags()
+  folder = _finished_run(options.run)
+  out = pathlib.Path(options.output_dir or folder.path / 'inference')
+  from rnn_tf import inference
+  from rnn_tf.plot_style import to_png
+
+  if options.show:
+    inference.check_screen(str(out / 'examples.png'))
+  answers, images = _predict(folder, options, source.from_flags())
+  count = options.num_examples
+  first = answers.first(count)
+  report = inference.classification_report(answers)
+  matrix = inference.confusion_matrix(answers)
+  title = f'{folder.path.name}, {options.weights} weights'
+  examples = to_png(inference.examples_figure(images[:count], first, title=title))
+  confusion = to_png(inference.confusion_figure(matrix, title=title))
+  print(inference.listing(first))
+  print(f'\n{inference.report_text(report)}\n\n{inference.confusion_text(matrix)}')
+  _write(
+    out,
+    {
+      'examples.png': examples,
+      'classification_report.csv': report.to_csv(float_format='%.6g').encode(),
+      'confusion_matrix.csv': matrix.to_csv().encode(),
+      'confusion_matrix.png': confusion,
+    },
+  )
+  print(
+    f'\naccuracy: {1 - answers.wrong.mean():.4f} on {len(answers.ids)} test images '
+    f'({answers.wrong.sum()} wrong), {options.weights} weights'
+  )
+  print(f'results: {out}/')
+  if options.show:
+    inference.show(examples, title=title)
+
+
+def _finished_run(path: str) -> RunFolder:
+  folder = RunFolder(path)
+  if not (folder.path / 'config.json').is_file():
+    found = sorted(folder.path.parent.glob('*/config.json'))
+    names = [str(config.parent) for config in found]
+    raise UsageError(
+      f'--run={path}: no run there{closest_match(path, names)}; runs beside it: '
+      f'{", ".join(names) or "none, train one first"}'
+    )
+  folder.config()
+  if not folder.finished:
+    raise UsageError(
+      f'--run={path}: not finished; the command that started it resumes it: '
+      f'{folder.record().get("command", "python -m rnn_tf.train")}'
+    )
+  return folder
+
+
+def _predict(
+  folder: RunFolder, options: inference_options.InferenceOptions, where: source.Source
+):
+  """Returns the network's answers on the whole test set, and its images."""
+  from rnn_tf import datasets, inference, models, training
+  from rnn_tf.attacks.signals import predict
+
+  config = folder.config()
+  launch.set_up_tensorflow(config.training)
+  test = datasets.load_test(
+    config.data, data_dir=where.data_dir, download=where.download
+  )
+  if test.ids.tolist() != folder.read_npz('examples.npz')['test_ids'].tolist():
+    raise UsageError(
+      f'--run={folder}: its test images are not those of {config.data.dataset} as it '
+      'is now: the data set has changed; point --data_dir at the one it was trained on'
+    )
+  if options.num_examples > len(test):
+    raise UsageError(
+      f'--num_examples={options.num_examples}: the run has {len(test)} test images'
+    )
+  names = folder.record()['data']['class_names']
+  model = models.build(
+    config.model, image_shape=test.images.shape[1:], num_classes=len(names)
+  )
+  weights = folder.path / 'weights' / f'{options.weights}.weights.h5'
+  training.load_weights(model, weights)
+  logits = predict(model, models.inputs(config.model, test.images))
+  answers = inference.predictions(logits, test.labels, ids=test.ids, class_names=names)
+  return answers, test.images
+
+
+def _write(out: pathlib.Path, files: dict[str, bytes]) -> None:
+  try:
+    for name, content in files.items():
+      write_atomically(out / name, content)
+  except OSError as error:
+    raise UsageError(
+      f'--output_dir={out}: cannot be written ({error.strerror}); name another'
+    ) from error
+
+
+if __name__ == '__main__':
+  sys.exit(
+    launch.run(
+      main, command='python -m rnn_tf.infer', description=__doc__, options=OPTIONS
+    )
+  )

@@ -1,0 +1,127 @@
+"""What every command does around its own work.
+
+Flags are parsed without TensorFlow, so that `--help` and a mistyped flag are
+answered at once. Exit codes: 0 done, 1 a crash (with traceback), 2 a mistake in
+the request (one line), 130 interrupted.
+"""
+
+import logging
+import re
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from rnn_tf.config import TrainingConfig
+from rnn_tf.errors import UsageError, closest_match
+
+LOG = logging.getLogger('rnn_tf')
+
+
+def run(
+  main: Callable[[], None],
+  *,
+  command: str,
+  description: str,
+  options: Sequence[types.ModuleType],
+  argv: Sequence[str] | None = None,
+) -> int:
+  """Parses the flags, runs `main`, and returns the exit code.
+
+  Args:
+    main: the command; results go to stdout, log lines to stderr.
+    command: how it is called, such as `python -m rnn_tf.train`.
+    description: what it does, for `--help`.
+    options: the option modules whose flags the command takes.
+    argv: the arguments with the program's name first; None means `sys.argv`.
+  """
+  _log_to_stderr()
+  argv = list(sys.argv if argv is None else argv)
+  if any(argument in ('--help', '-help', '-h') for argument in argv[1:]):
+    print(_help(command, description, options))
+    return 0
+  try:
+    _parse(argv)
+    main()
+    return 0
+  except UsageError as error:
+    print(f'{command}: {error}', file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print('interrupted: the same command resumes', file=sys.stderr)
+    return 130
+
+
+def _log_to_stderr() -> None:
+  handler = logging.StreamHandler(sys.stderr)
+  handler.setFormatter(logging.Formatter('%(message)s'))
+  LOG.handlers = [handler]
+  LOG.propagate = False
+  LOG.setLevel(logging.INFO)
+
+
+def _parse(argv: list[str]) -> None:
+  """Parses `argv` into absl's flags; every error becomes a UsageError."""
+  try:
+    rest = flags.FLAGS(argv)
+  except flags.UnrecognizedFlagError as error:
+    near = closest_match(error.flagname, flags.FLAGS)
+    raise UsageError(
+      f'--{error.flagname}: this command has no such flag{near}; --help lists them'
+    ) from error
+  except flags.IllegalFlagValueError as error:
+    raise UsageError(_illegal_value(str(error))) from error
+  except (flags.Error, OSError) as error:
+    raise UsageError(
+      f'{" ".join(str(error).split())}; --help lists the flags'
+    ) from error
+  if len(rest) > 1:
+    raise UsageError(f'{rest[1]!r} is not a flag: flags look like --name=value')
+
+
+def _illegal_value(message: str) -> str:
+  """Says what a flag allows, in place of what Python's int() said."""
+  match = re.match(r'flag --(\w+)=(.*?): ', message, re.DOTALL)
+  if match and match[1] in flags.FLAGS:
+    allowed = flags.FLAGS[match[1]].parser.syntactic_help or 'another value'
+    return f'--{match[1]}={match[2]}: must be {allowed}'
+  return ' '.join(message.split())
+
+
+def _help(command: str, description: str, options: Sequence[types.ModuleType]) -> str:
+  lines = [description.strip(), '', f'usage: {command} [--flag=value ...]']
+  for module in options:
+    lines += ['', module.__doc__.splitlines()[0]]
+    for flag in flags.FLAGS.get_key_flags_for_module(module.__name__):
+      name = f'--[no]{flag.name}' if flag.boolean else f'--{flag.name}'
+      default = '' if flag.default is None else f' (default: {flag.default_as_str})'
+      lines += [f'  {name}']
+      lines += textwrap.wrap(
+        flag.help + default.replace("'", ''),
+        78,
+        initial_indent=' ' * 6,
+        subsequent_indent=' ' * 6,
+      )
+  lines += ['', '  --flagfile=FILE', '      Read flags from a file; see flags/.']
+  return '\n'.join(lines)
+
+
+def set_up_tensorflow(training: TrainingConfig) -> None:
+  """Sets what is global to the process: seeds, determinism, GPUs, precision.
+
+  Must be called before the first TensorFlow operation.
+  """
+  from rnn_tf.stack import keras, tf
+
+  gpus = tf.config.list_physical_devices('GPU')
+  for gpu in gpus:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  keras.utils.set_random_seed(training.seed)
+  if training.deterministic:
+    tf.config.experimental.enable_op_determinism()
+  half = 'mixed_float16' if gpus else 'mixed_bfloat16'
+  keras.mixed_precision.set_global_policy(
+    half if training.mixed_precision else 'float32'
+  )

@@ -1,0 +1,33 @@
+"""Run: where the results go, and what happens to earlier ones."""
+
+import dataclasses
+
+from absl import flags
+
+_RUN_DIR = flags.DEFINE_string(
+  'run_dir',
+  None,
+  'Folder of the run; where not given, runs/ plus a name such as cifar10-lstm-s0.',
+)
+_OVERWRITE = flags.DEFINE_bool(
+  'overwrite', False, 'Delete what an earlier run left in the folder, and start again.'
+)
+_DRY_RUN = flags.DEFINE_bool(
+  'dry_run', False, 'Print what would be done, write nothing, and stop.'
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+  """What to do with the run's folder."""
+
+  run_dir: str | None
+  overwrite: bool
+  dry_run: bool
+
+
+def from_flags() -> RunOptions:
+  """Returns the run options that the flags describe."""
+  return RunOptions(
+    run_dir=_RUN_DIR.value, overwrite=_OVERWRITE.value, dry_run=_DRY_RUN.value
+  )

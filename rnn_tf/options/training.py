@@ -1,0 +1,46 @@
+"""Training: how the network learns."""
+
+from absl import flags
+
+from rnn_tf import config
+
+_DEFAULT = config.TrainingConfig()
+
+_EPOCHS = flags.DEFINE_integer(
+  'epochs', _DEFAULT.epochs, 'Passes over the training examples.'
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+  'batch_size', _DEFAULT.batch_size, 'Examples a step.'
+)
+_OPTIMIZER = flags.DEFINE_string(
+  'optimizer', _DEFAULT.optimizer, f'{", ".join(config.OPTIMIZERS)}.'
+)
+_LEARNING_RATE = flags.DEFINE_float(
+  'learning_rate', _DEFAULT.learning_rate, "The optimizer's step size."
+)
+_SEED = flags.DEFINE_integer(
+  'seed', _DEFAULT.seed, 'Seed of the weights and of the order of the examples.'
+)
+_DETERMINISTIC = flags.DEFINE_bool(
+  'deterministic',
+  _DEFAULT.deterministic,
+  'Bit-for-bit the same numbers from the same command on the same machine; slower.',
+)
+_MIXED_PRECISION = flags.DEFINE_bool(
+  'mixed_precision',
+  _DEFAULT.mixed_precision,
+  'Compute in 16-bit floats (float16 on a GPU, bfloat16 on a CPU).',
+)
+
+
+def from_flags() -> config.TrainingConfig:
+  """Returns the training config that the flags describe."""
+  return config.TrainingConfig(
+    epochs=_EPOCHS.value,
+    batch_size=_BATCH_SIZE.value,
+    optimizer=_OPTIMIZER.value,
+    learning_rate=_LEARNING_RATE.value,
+    seed=_SEED.value,
+    deterministic=_DETERMINISTIC.value,
+    mixed_precision=_MIXED_PRECISION.value,
+  )

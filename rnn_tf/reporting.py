@@ -1,0 +1,227 @@
+"""Run folders -> pictures, tables and a page that shows them; no TensorFlow.
+
+Everything is written atomically and holds no dates, so that the same runs give
+the same files, byte for byte.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from rnn_tf import tables
+from rnn_tf.errors import UsageError
+from rnn_tf.pictures import class_picture, pictures, sizes
+from rnn_tf.plot_style import to_png
+from rnn_tf.records import RunRecord, load_run, load_runs
+from rnn_tf.runs import write_atomically
+
+__all__ = [
+  'Comparison',
+  'RunRecord',
+  'compare',
+  'load_run',
+  'load_runs',
+  'write_run_pictures',
+]
+
+PAGE = 'README.md'
+MARK = '<!-- Written by rnn_tf.report, which writes it again without asking. -->'
+"""First line of the page: tells it from a README.md that is somebody else's."""
+
+_CAPTIONS = {
+  'learning_curves': 'Loss and accuracy by epoch',
+  'leakage_by_epoch': 'Membership inference by epoch',
+  'privacy_vs_utility': 'Privacy against utility',
+  'roc': 'ROC of the last report, on logarithmic axes',
+  'tf_privacy_by_epochs': "TF Privacy's own plot by epoch",
+  'tf_privacy_privacy_vs_accuracy': (
+    "TF Privacy's own plot against validation accuracy"
+  ),
+}
+
+_HOW_TO_READ = """\
+Accuracies are shares of images classified correctly; `best val acc` is the highest
+of any epoch. The attacks are those of the last report, on all members and
+non-members: AUC 0.5 is guessing, the advantage is the largest distance between the
+true-positive and the false-positive rate, and `TPR at 0.1% FPR` gives the true
+positives over all members, and the false positives of all non-members.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+  """What `compare` made.
+
+  Attributes:
+    text: the tables, in Markdown.
+    files: all files written.
+  """
+
+  text: str
+  files: tuple[pathlib.Path, ...]
+
+
+def write_run_pictures(
+  record: RunRecord,
+  out_dir: str | os.PathLike,
+  *,
+  more_pictures: Mapping[str, Figure] | None = None,
+) -> list[pathlib.Path]:
+  """Writes the pictures of one run as PNG and returns their paths.
+
+  Args:
+    record: the run; what it has no data for (say, no report yet) is left out.
+    out_dir: created where it is missing.
+    more_pictures: name -> Figure, written as well.
+
+  Raises:
+    UsageError: the folder cannot be written to, or the run's scores are damaged.
+  """
+  figures = pictures([record])
+  by_class = class_picture(record)
+  if by_class is not None:
+    figures['auc_by_class'] = by_class
+  figures.update(more_pictures or {})
+  out_dir = pathlib.Path(out_dir)
+  return [
+    _write(out_dir, f'{name}.png', to_png(figure)) for name, figure in figures.items()
+  ]
+
+
+def compare(
+  records: Sequence[RunRecord],
+  report_dir: str | os.PathLike,
+  *,
+  command: str = '',
+  more_pictures: Mapping[str, Mapping[str, Figure]] | None = None,
+) -> Comparison:
+  """Writes pictures, tables and a README.md that shows several runs together.
+
+  Runs of different data sets are shown apart: their accuracies and AUCs do not
+  compare.
+
+  Args:
+    records: the runs, at least one, no two of one name.
+    report_dir: created where it is missing; other files in it are left alone.
+    command: the command line that makes this report, for the page.
+    more_pictures: data set -> name -> Figure, shown after the others.
+
+  Raises:
+    UsageError: `report_dir` cannot be written to, or its README.md is not one of
+      ours.
+  """
+  report_dir = pathlib.Path(report_dir)
+  _check_report_dir(report_dir)
+  files, sections, texts = [], [], []
+  groups = _by_data_set(records)
+  for name, group in groups.items():
+    shown = _group_pictures(group)
+    for what, figure in (more_pictures or {}).get(name, {}).items():
+      shown[f'{_slug(name)}-{what}.png'] = _CAPTIONS.get(what, what), figure
+    for file, (_, figure) in shown.items():
+      files.append(_write(report_dir, file, to_png(figure)))
+    text = tables.to_markdown(tables.table(group))
+    texts.append(text)
+    captions = {file: caption for file, (caption, _) in shown.items()}
+    sections.append(_section(name, group, text, captions))
+  frame = tables.table([record for group in groups.values() for record in group])
+  text = '\n'.join(texts)
+  files.append(_write(report_dir, 'table.csv', tables.to_csv(frame).encode()))
+  files.append(_write(report_dir, 'table.md', text.encode()))
+  page = _page(groups, sections, command)
+  files.append(_write(report_dir, PAGE, page.encode()))
+  return Comparison(text=text, files=tuple(files))
+
+
+def _write(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
+  try:
+    write_atomically(folder / name, content)
+  except OSError as error:
+    raise UsageError(
+      f'{folder / name} cannot be written ({error.strerror}): name another folder'
+    ) from error
+  return folder / name
+
+
+def _check_report_dir(report_dir: pathlib.Path) -> None:
+  page = report_dir / PAGE
+  if report_dir.exists() and not report_dir.is_dir():
+    raise UsageError(f'--report_dir={report_dir}: is a file: name a folder')
+  if page.exists() and not page.read_bytes().startswith(MARK.encode()):
+    raise UsageError(
+      f'--report_dir={report_dir}: its {PAGE} was not written by this command and '
+      'would be lost: name another folder'
+    )
+
+
+def _by_data_set(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+  groups: dict[str, list[RunRecord]] = {}
+  for record in records:
+    groups.setdefault(record.data.name, []).append(record)
+  return groups
+
+
+def _slug(name: str) -> str:
+  """Returns a file name's part: letters, digits, dots, dashes and underscores."""
+  return ''.join(c if c.isalnum() or c in '._-' else '-' for c in name)
+
+
+def _group_pictures(group: Sequence[RunRecord]) -> dict[str, tuple[str, Figure]]:
+  """Returns file name -> caption and picture, for the runs of one data set."""
+  data_set = group[0].data.name
+  named = {}
+  for name, figure in pictures(group).items():
+    named[f'{_slug(data_set)}-{name}.png'] = _CAPTIONS[name], figure
+  for record in group:
+    figure = class_picture(record)
+    if figure is not None:
+      caption = f'Membership inference class by class, {record.name}'
+      named[f'{_slug(record.name)}-auc_by_class.png'] = caption, figure
+  return named
+
+
+def _section(
+  name: str, group: Sequence[RunRecord], table: str, captions: Mapping[str, str]
+) -> str:
+  """Returns one data set's part of the page."""
+  lines = [f'## {name}', '', f'{name} {group[0].data.version}', '', table]
+  examples = {record.name: sizes(record) for record in group}
+  if len(set(examples.values())) == 1:
+    lines[2] += f', {sizes(group[0])}.'
+  else:
+    each = '; '.join(f'{run}: {text}' for run, text in examples.items())
+    lines[2] += f'. The runs differ in their examples: {each}.'
+  skipped = dict.fromkeys(
+    f'- {record.name}: {result.attack} on {result.slice}: {result.skipped}'
+    for record in group
+    for result in record.last_results()
+    if result.skipped
+  )
+  if skipped:
+    lines += ['Skipped in the last report:', '', *skipped, '']
+  for file, caption in captions.items():
+    lines += [f'![{caption}]({file})', '']
+  return '\n'.join(lines)
+
+
+def _page(
+  groups: Mapping[str, Sequence[RunRecord]], sections: Sequence[str], command: str
+) -> str:
+  records = [record for group in groups.values() for record in group]
+  count = 'One run' if len(records) == 1 else f'{len(records)} runs compared'
+  lines = [MARK, f'# {count}: {", ".join(groups)}', '', _HOW_TO_READ]
+  lines += ['[table.csv](table.csv) has the figures with more digits.', '']
+  if len(groups) > 1:
+    lines += [
+      'The runs are of different data sets, whose accuracies and AUCs do not compare: '
+      'each data set has its own table and pictures.',
+      '',
+    ]
+  lines += sections
+  lines += ['## Commands that made this', '', '```sh']
+  lines += [record.command for record in records]
+  lines += [command] * bool(command)
+  return '\n'.join([*lines, '```', ''])

@@ -1,0 +1,69 @@
+"""Trains a classifier and reports what it gives away about its training data.
+
+python -m rnn_tf.train                      LSTM on the embedded digits
+python -m rnn_tf.train --dataset=cifar10    LSTM on CIFAR-10
+"""
+
+import pathlib
+import sys
+
+from rnn_tf import launch
+from rnn_tf.config import RunConfig
+from rnn_tf.options import data, model, privacy_report, run, source, training
+from rnn_tf.runs import RunFolder
+
+OPTIONS = (data, source, model, training, privacy_report, run)
+
+
+def main() -> None:
+  """Trains, attacks, and writes the run's folder."""
+  config = RunConfig(
+    data=data.from_flags(),
+    model=model.from_flags(),
+    training=training.from_flags(),
+    report=privacy_report.from_flags(),
+  )
+  options = run.from_flags()
+  folder = RunFolder(options.run_dir or pathlib.Path('runs') / config.name())
+  folder.check(config, overwrite=options.overwrite)
+  if folder.finished and not options.overwrite and not options.dry_run:
+    launch.LOG.info('%s is finished already; --overwrite trains it again', folder)
+  elif options.dry_run:
+    from rnn_tf import experiment
+
+    print(experiment.plan(config, folder, source.from_flags()))
+    return
+  else:
+    from rnn_tf import experiment
+
+    launch.set_up_tensorflow(config.training)
+    experiment.train(config, folder, source.from_flags(), overwrite=options.overwrite)
+  print(summary(folder))
+
+
+def summary(folder: RunFolder) -> str:
+  """Returns the last lines on the screen: the result, and what to do next."""
+  result = folder.read_json('result.json')
+  lines = [
+    f'accuracy: {result["train_accuracy"]:.4f} on the training examples, '
+    f'{result["val_accuracy"]:.4f} on the test examples after {result["epochs"]} '
+    f'epochs; best {result["best_val_accuracy"]:.4f} after epoch {result["best_epoch"]}'
+  ]
+  for attack, figures in result['privacy'].items():
+    lines.append(
+      f'{attack} attack: AUC {figures["auc"]:.3f} [{figures["auc_low"]:.3f}, '
+      f'{figures["auc_high"]:.3f}], advantage {figures["advantage"]:.3f}'
+    )
+  lines += [
+    f'results: {folder}/ (pictures in {folder}/plots/)',
+    f'next: python -m rnn_tf.infer --run={folder}',
+  ]
+  return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+  sys.exit(
+    launch.run(
+      main, command='python -m rnn_tf.train', description=__doc__, options=OPTIONS
+    )
+  )

@@ -1,0 +1,204 @@
+"""Fitting a model so that a killed run ends as if it had not been killed.
+
+The order of the examples depends on the seed and the epoch alone, and the
+checkpoint after each epoch holds weights, optimizer and epoch number: what
+follows a restart is what would have followed without it.
+"""
+
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from rnn_tf.config import TrainingConfig
+from rnn_tf.errors import UsageError
+from rnn_tf.stack import keras, tf
+
+OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = {
+  'adam': keras.optimizers.Adam,
+  'adagrad': keras.optimizers.Adagrad,
+  'rmsprop': keras.optimizers.RMSprop,
+  'sgd': keras.optimizers.SGD,
+}
+"""Optimizer name -> its class."""
+
+
+def compile_model(model: keras.Model, config: TrainingConfig) -> None:
+  """Compiles a model that ends in logits for integer labels."""
+  model.compile(
+    optimizer=OPTIMIZERS[config.optimizer](learning_rate=config.learning_rate),
+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=['accuracy'],
+  )
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+  """Returns the number of steps an epoch takes; the last batch may be smaller.
+
+  Raises:
+    UsageError: a batch is larger than the data.
+  """
+  if batch_size > examples:
+    raise UsageError(
+      f'--batch_size={batch_size}: larger than the {examples} training examples'
+    )
+  return -(-examples // batch_size)
+
+
+def fit(
+  model: keras.Model,
+  inputs: np.ndarray,
+  labels: np.ndarray,
+  *,
+  config: TrainingConfig,
+  first_epoch: int,
+  callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+  """Trains from after `first_epoch` to `config.epochs` with Keras' own loop.
+
+  Args:
+    model: compiled.
+    inputs: (n, ...) float32, what the model takes.
+    labels: (n,) int64.
+    config: epochs, batch size and seed.
+    first_epoch: epochs that are done already; 0 for a new run.
+    callbacks: the caller's; they alone write and print.
+  """
+  if first_epoch >= config.epochs:
+    return
+  model.fit(
+    _batches(inputs, labels, config=config, first_epoch=first_epoch),
+    steps_per_epoch=steps_per_epoch(len(labels), config.batch_size),
+    initial_epoch=first_epoch,
+    epochs=config.epochs,
+    callbacks=list(callbacks),
+    verbose=0,
+  )
+
+
+def _batches(
+  inputs: np.ndarray, labels: np.ndarray, *, config: TrainingConfig, first_epoch: int
+) -> tf.data.Dataset:
+  """Returns the batches of all epochs after `first_epoch`, one after the other."""
+  with tf.device('cpu:0'):
+    inputs, labels = tf.constant(inputs), tf.constant(labels)
+  count = len(labels)
+
+  def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+    order = tf.random.experimental.stateless_shuffle(
+      tf.range(count, dtype=tf.int64), seed=tf.stack([np.int64(config.seed), epoch])
+    )
+    return tf.data.Dataset.from_tensor_slices(order).batch(config.batch_size)
+
+  def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.gather(inputs, indices), tf.gather(labels, indices)
+
+  epochs = tf.data.Dataset.range(first_epoch, config.epochs)
+  return epochs.flat_map(epoch_batches).map(gather).prefetch(tf.data.AUTOTUNE)
+
+
+_UNREADABLE = (
+  tf.errors.OpError,
+  AssertionError,
+  IndexError,
+  KeyError,
+  RuntimeError,
+  ValueError,
+)
+"""What TensorFlow raises on a checkpoint that is damaged or of another network."""
+
+
+class Checkpoints:
+  """The last epoch's weights and optimizer, and the best epoch's weights.
+
+  Args:
+    path: the run's folder.
+    model: compiled; restored in place.
+  """
+
+  def __init__(self, path: pathlib.Path, model: keras.Model):
+    self._model = model
+    self._weights = path / 'weights'
+    self._epoch = tf.Variable(0, dtype=tf.int64)
+    self._manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self._epoch),
+      str(path / 'checkpoint'),
+      max_to_keep=1,
+    )
+
+  def restore(self) -> int:
+    """Restores the last checkpoint and returns its epoch; 0 where there is none.
+
+    Raises:
+      UsageError: the checkpoint is damaged.
+    """
+    latest = self._manager.latest_checkpoint
+    if latest is None:
+      return 0
+    self._model.optimizer.build(self._model.trainable_variables)
+    try:
+      status = self._manager.checkpoint.restore(latest)
+      status.assert_existing_objects_matched()
+    except _UNREADABLE as error:
+      first_line = str(error).splitlines()[0]
+      raise UsageError(
+        f'{latest}: damaged checkpoint ({first_line}): --overwrite starts again'
+      ) from error
+    return int(self._epoch.numpy())
+
+  def save(self, epoch: int, *, best_epoch: int) -> None:
+    """Records an epoch; from here on the run resumes after it.
+
+    The best weights are written under their epoch's name before the checkpoint,
+    and superseded ones are removed after it, so that whichever checkpoint a
+    killed run comes back to finds its best weights.
+
+    Args:
+      epoch: the epoch that has just ended, from 1.
+      best_epoch: the epoch with the best validation accuracy so far.
+    """
+    if epoch == best_epoch:
+      self._save_weights(self._best(epoch))
+    self._epoch.assign(epoch)
+    self._manager.save(checkpoint_number=epoch)
+    for path in self._weights.glob('epoch-*'):
+      if path != self._best(best_epoch):
+        path.unlink()
+
+  def finish(self, *, best_epoch: int) -> None:
+    """Leaves `final.weights.h5` and `best.weights.h5`; repeatable if killed."""
+    self._save_weights(self._weights / 'final.weights.h5')
+    best = self._best(best_epoch)
+    if best.exists():
+      best.replace(self._weights / 'best.weights.h5')
+
+  def discard(self) -> None:
+    """Removes the checkpoint of a run that is finished."""
+    shutil.rmtree(self._manager.directory, ignore_errors=True)
+
+  def _best(self, epoch: int) -> pathlib.Path:
+    return self._weights / f'epoch-{epoch:04d}.weights.h5'
+
+  def _save_weights(self, path: pathlib.Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.tmp.{path.name}')
+    self._model.save_weights(temporary)
+    temporary.replace(path)
+
+
+def load_weights(model: keras.Model, path: pathlib.Path) -> None:
+  """Loads weights, and nothing but weights, into a built model.
+
+  Raises:
+    UsageError: the file is missing, damaged, or of another network.
+  """
+  try:
+    model.load_weights(path)
+  except FileNotFoundError:
+    raise UsageError(f'{path}: no such file; has the run finished?') from None
+  except (OSError, ValueError, KeyError) as error:
+    first_line = str(error).splitlines()[0]
+    raise UsageError(
+      f'{path}: damaged, or of another network ({first_line})'
+    ) from error

@@ -1,0 +1,5 @@
+"""Lets pip find setuptools; everything is in setup.cfg."""
+
+import setuptools
+
+setuptools.setup()

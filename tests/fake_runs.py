@@ -1,0 +1,160 @@
+"""Run folders with made-up figures, as a training run writes them."""
+
+import json
+import pathlib
+
+import numpy as np
+from absl.testing import parameterized
+
+from rnn_tf import config, records
+from rnn_tf.attacks import results
+from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.runs import RunFolder
+
+CLASSES = 3
+
+
+class RunsCase(parameterized.TestCase):
+  """A test with a folder of its own for runs."""
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(self.create_tempdir().full_path)
+
+  def run_folder(self, name='digits-cnn2-s0', **options):
+    return write(self.root / 'runs' / name, **options)
+
+  def load(self, name='digits-cnn2-s0', **options):
+    return records.load_run(self.run_folder(name, **options))
+
+
+def write(
+  path,
+  *,
+  dataset='digits',
+  epochs=4,
+  trained=None,
+  attacks=('threshold', 'lr'),
+  members=300,
+  nonmembers=200,
+  leak=0.5,
+  skipped=(),
+  seed=0,
+):
+  """Writes a run of `epochs` epochs, of which `trained` are done; None means all."""
+  folder = RunFolder(path)
+  folder.path.mkdir(parents=True)
+  run = config.RunConfig(
+    data=config.DataConfig(dataset=dataset),
+    model=config.ModelConfig(model='cnn'),
+    training=config.TrainingConfig(epochs=epochs, seed=seed),
+    report=config.ReportConfig(attacks=attacks),
+  )
+  folder.write_json(
+    'config.json',
+    {
+      'format': 1,
+      'name': folder.path.name,
+      'config': config.to_json(run),
+      'versions': {},
+      'command': f'python -m rnn_tf.train --dataset={dataset} --seed={seed}',
+      'data': {
+        'name': dataset,
+        'version': '1.0.0',
+        'class_names': ['zero', 'one', 'two'],
+        'train': members,
+        'holdout': 0,
+        'test': nonmembers,
+        'image_shape': [8, 8, 1],
+      },
+      'parameters': 1234,
+    },
+  )
+  trained = epochs if trained is None else trained
+  rows = [_row(epoch, epochs) for epoch in range(1, trained + 1)]
+  folder.write_rows(rows)
+  rng = np.random.default_rng(seed)
+  lines = []
+  for epoch in range(2, trained + 1, 2):
+    scale = leak * epoch / epochs
+    report, signals = _report(
+      rng, attacks, members, nonmembers, scale, rows[epoch - 1], skipped
+    )
+    lines += [result.to_json() for result in report.results]
+    folder.write_npz(
+      f'scores/epoch-{epoch:04d}.npz', results.to_arrays(report, signals)
+    )
+  folder.write_lines(lines)
+  if trained == epochs:
+    folder.write_json('result.json', {'epochs': epochs, 'seconds': 1.5 * epochs})
+  return pathlib.Path(path)
+
+
+def _row(epoch, epochs):
+  part = epoch / epochs
+  return {
+    'epoch': epoch,
+    'loss': 2.3 * (1 - 0.8 * part),
+    'accuracy': 0.3 + 0.6 * part,
+    'val_loss': 2.3 - 2.0 * part + 1.2 * part**2,
+    'val_accuracy': 0.3 + 1.2 * part - 0.8 * part**2,
+    'seconds': 1.0,
+    'report_seconds': 0.5 * (epoch % 2 == 0),
+  }
+
+
+def _side(rng, count, shift):
+  labels = np.arange(count) % CLASSES
+  logits = rng.normal(size=(count, CLASSES)).astype(np.float32)
+  logits[np.arange(count), labels] += shift
+  return Side(ids=np.arange(count), labels=labels, logits=logits)
+
+
+def _report(rng, attacks, members, nonmembers, leak, row, skipped):
+  signals = Signals(_side(rng, members, 1 + leak), _side(rng, nonmembers, 1.0))
+  scores, blank = {}, []
+  for attack in attacks:
+    noise = rng.normal(size=members + nonmembers) * (attack != 'threshold')
+    scores[attack, results.ENTIRE] = results.AttackScores(
+      noise[:members] - signals.members.losses,
+      noise[members:] - signals.nonmembers.losses,
+    )
+    for part in (results.ENTIRE, *map(results.class_slice, range(CLASSES))):
+      left_out = (attack, part) in skipped
+      share = 1 if part == results.ENTIRE else CLASSES
+      blank.append(
+        results.AttackResult(
+          attack=attack,
+          engine='fast',
+          slice=part,
+          model='cnn2',
+          epoch=row['epoch'],
+          train_accuracy=row['accuracy'],
+          val_accuracy=row['val_accuracy'],
+          n_members=members // share,
+          n_nonmembers=nonmembers // share,
+          skipped='too few examples' if left_out else None,
+        )
+      )
+  report = results.Report(
+    results=tuple(blank),
+    scores=scores,
+    member_labels=signals.members.labels,
+    nonmember_labels=signals.nonmembers.labels,
+  )
+  return (
+    results.Report(
+      results=results.recompute(report),
+      scores=scores,
+      member_labels=report.member_labels,
+      nonmember_labels=report.nonmember_labels,
+    ),
+    signals,
+  )
+
+
+def change_json(path, change):
+  """Rewrites a JSON file after `change(values)`, as an editor would."""
+  values = json.loads(path.read_text())
+  change(values)
+  path.write_text(json.dumps(values))

@@ -1,0 +1,84 @@
+import contextlib
+import io
+import subprocess
+import sys
+
+from absl.testing import absltest, flagsaver, parameterized
+
+from rnn_tf import launch, train
+from rnn_tf.errors import UsageError
+
+
+def _run(main, *arguments):
+  """Returns exit code, stdout and stderr of a command with train's flags."""
+  out, err = io.StringIO(), io.StringIO()
+  with (
+    flagsaver.flagsaver(),
+    contextlib.redirect_stdout(out),
+    contextlib.redirect_stderr(err),
+  ):
+    code = launch.run(
+      main,
+      command='python -m rnn_tf.train',
+      description='Trains.',
+      options=train.OPTIONS,
+      argv=['train.py', *arguments],
+    )
+  return code, out.getvalue(), err.getvalue()
+
+
+def _raise(error):
+  raise error
+
+
+class LaunchTest(parameterized.TestCase):
+  def test_main_that_returns_gives_zero(self):
+    self.assertEqual(_run(lambda: print('done')), (0, 'done\n', ''))
+
+  def test_usage_error_is_one_line_and_two(self):
+    code, out, err = _run(lambda: _raise(UsageError('--epochs=0: must be at least 1')))
+    self.assertEqual((code, out), (2, ''))
+    self.assertEqual(err, 'python -m rnn_tf.train: --epochs=0: must be at least 1\n')
+
+  def test_interrupt_says_that_the_command_resumes(self):
+    code, _, err = _run(lambda: _raise(KeyboardInterrupt))
+    self.assertEqual(code, 130)
+    self.assertIn('the same command resumes', err)
+
+  def test_crash_is_not_swallowed(self):
+    with self.assertRaises(ZeroDivisionError):
+      _run(lambda: 1 / 0)
+
+  @parameterized.parameters(
+    ('--epoch=3', 'did you mean epochs'),
+    ('--epochs=three', '--epochs=three: must be an integer'),
+    ('--learning_rate=fast', '--learning_rate=fast: must be a number'),
+    ('epochs', "'epochs' is not a flag"),
+    ('--flagfile=/does/not/exist', '/does/not/exist'),
+  )
+  def test_bad_flag_never_reaches_main(self, argument, part):
+    code, out, err = _run(lambda: self.fail('main was called'), argument)
+    self.assertEqual((code, out), (2, ''))
+    self.assertIn(part, err)
+    self.assertLen(err.splitlines(), 1)
+
+  def test_help_lists_every_flag_of_the_command_and_no_other(self):
+    code, out, _ = _run(lambda: self.fail('main was called'), '--help')
+    self.assertEqual(code, 0)
+    for flag in ('--dataset', '--[no]bidirectional', '--attacks', '--run_dir'):
+      self.assertIn(f'  {flag}\n', out)
+    self.assertNotIn('--num_examples', out)
+
+  def test_help_loads_no_tensorflow(self):
+    code = (
+      'import sys; sys.argv[1:] = ["--help"]\n'
+      'import rnn_tf.train as t, rnn_tf.launch as l\n'
+      'l.run(t.main, command="c", description="d", options=t.OPTIONS)\n'
+      'sys.exit("tensorflow" in sys.modules)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True)
+    self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,135 @@
+from absl.testing import absltest, parameterized
+
+from rnn_tf import records
+from rnn_tf.errors import UsageError
+from tests import fake_runs
+
+
+class LoadRunTest(fake_runs.RunsCase):
+  def test_a_finished_run_is_read_whole(self):
+    record = self.load(epochs=4)
+    self.assertEqual(record.name, 'digits-cnn2-s0')
+    self.assertEqual(record.config.model.label(), 'cnn2')
+    self.assertEqual(record.data.class_names, ('zero', 'one', 'two'))
+    self.assertEqual(record.epochs, 4)
+    self.assertEqual(record.seconds, 6.0)
+    self.assertEqual(record.attacks, ('threshold', 'lr'))
+    self.assertEqual([result.epoch for result in record.entire('lr')], [2, 4])
+    self.assertLen(record.last_results(), 2 * (1 + fake_runs.CLASSES))
+
+  def test_the_last_scores_give_the_last_auc(self):
+    record = self.load()
+    report = record.last_report()
+    scores = report.scores['threshold', 'entire']
+    above = scores.members[:, None] > scores.nonmembers
+    self.assertAlmostEqual(above.mean(), record.entire('threshold')[-1].auc)
+
+  def test_all_reports_carry_the_runs_name(self):
+    reports = list(self.load(epochs=6).reports())
+    found = [(r.results[0].epoch, r.results[0].model) for r in reports]
+    self.assertEqual(found, [(epoch, 'digits-cnn2-s0') for epoch in (2, 4, 6)])
+
+  def test_scores_that_were_not_kept_are_none(self):
+    folder = self.run_folder()
+    for path in (folder / 'scores').iterdir():
+      path.unlink()
+    self.assertIsNone(records.load_run(folder).last_report())
+
+  def test_a_run_under_way_is_read_up_to_its_last_epoch(self):
+    folder = self.run_folder(epochs=6, trained=4)
+    lines = (folder / 'metrics.csv').read_text().splitlines(keepends=True)
+    (folder / 'metrics.csv').write_text(''.join(lines[:4]))
+    record = records.load_run(folder)
+    self.assertIsNone(record.finished)
+    self.assertEqual(record.epochs, 3)
+    self.assertEqual({result.epoch for result in record.results}, {2})
+    self.assertEqual(record.seconds, 3.5)
+
+  def test_a_folder_without_a_run_is_refused(self):
+    empty = self.root / 'empty'
+    empty.mkdir()
+    for folder, text in ((empty, 'no config.json'), (self.root / 'no', 'no such')):
+      with self.assertRaisesRegex(UsageError, text):
+        records.load_run(folder)
+
+  @parameterized.parameters(
+    (lambda v: v.update(format=0), 'format 1'),
+    (lambda v: v.pop('data'), 'data'),
+    (lambda v: v['data'].pop('test'), 'test'),
+    (lambda v: v.update(data=[1]), 'damaged'),
+    (lambda v: v.pop('parameters'), 'parameters'),
+    (lambda v: v['config']['model'].update(unknown=1), 'unknown'),
+  )
+  def test_a_changed_config_is_refused(self, change, text):
+    folder = self.run_folder()
+    fake_runs.change_json(folder / 'config.json', change)
+    with self.assertRaisesRegex(UsageError, text):
+      records.load_run(folder)
+
+  @parameterized.parameters(
+    ('config.json', '{"format"', 'config.json'),
+    ('metrics.csv', '', 'no epoch'),
+    ('metrics.csv', 'epoch,loss\n1,2.0\n', 'no column accuracy'),
+    ('metrics.csv', 'epoch,loss\n1,many\n', 'metrics.csv is damaged'),
+    ('privacy.jsonl', '{"attack": "lr"}\n', 'line 1 is no attack result'),
+    ('privacy.jsonl', '{"attack', 'privacy.jsonl is damaged'),
+    ('result.json', '{"epochs": 9, "seconds": 1}', '9 epochs'),
+    ('result.json', '{"epochs": 4}', 'no seconds'),
+    ('result.json', '[]', 'no seconds'),
+  )
+  def test_a_damaged_file_is_refused_by_name(self, file, content, text):
+    folder = self.run_folder()
+    (folder / file).write_text(content)
+    with self.assertRaisesRegex(UsageError, text):
+      records.load_run(folder)
+
+  @parameterized.parameters(
+    ('"auc": 0.', '"auc": 7.', 'line 1 .*auc is 7'),
+    ('"epoch": 4', '"epoch": 5', 'line 9 is of epoch 5'),
+    ('"epoch": 4', '"epoch": 2', 'line 9: threshold on entire at epoch 2 .* twice'),
+    ('"epoch": 2', '"epoch": "2"', 'line 1 .*epoch is .2.'),
+  )
+  def test_an_edited_result_is_refused_by_line(self, old, new, text):
+    path = self.run_folder() / 'privacy.jsonl'
+    path.write_text(path.read_text().replace(old, new))
+    with self.assertRaisesRegex(UsageError, text):
+      records.load_run(path.parent)
+
+  def test_damaged_scores_are_refused(self):
+    folder = self.run_folder()
+    (folder / 'scores/epoch-0004.npz').write_bytes(b'no zip')
+    with self.assertRaisesRegex(UsageError, 'damaged'):
+      records.load_run(folder).last_report()
+
+
+class LoadRunsTest(fake_runs.RunsCase):
+  def test_globs_and_names_give_each_run_once_in_order(self):
+    for name in ('b', 'a'):
+      self.run_folder(name)
+    runs = f'{self.root}/runs'
+    found = records.load_runs([f'{runs}/b', f'{runs}/*', f'{runs}/../runs/a/'])
+    self.assertEqual([record.name for record in found], ['b', 'a'])
+
+  def test_files_among_the_folders_are_passed_over(self):
+    (self.run_folder().parent / 'notes.txt').write_text('mine')
+    self.assertLen(records.load_runs([f'{self.root}/runs/*']), 1)
+
+  def test_no_match_lists_what_exists_and_the_closest(self):
+    self.run_folder('cifar10-cnn2-s0')
+    with self.assertRaisesRegex(UsageError, r'did you mean cifar10-cnn2-s0\?'):
+      records.load_runs([f'{self.root}/runs/cifar-cnn2*'])
+    with self.assertRaisesRegex(UsageError, 'holds no runs'):
+      records.load_runs([f'{self.root}/elsewhere/*'])
+
+  def test_an_unfinished_run_needs_a_report(self):
+    self.run_folder('young', trained=1)
+    with self.assertRaisesRegex(UsageError, 'young is unfinished'):
+      records.load_runs([f'{self.root}/runs/*'])
+
+  def test_an_unfinished_run_with_a_report_is_taken(self):
+    self.run_folder('older', trained=3)
+    self.assertLen(records.load_runs([f'{self.root}/runs/*']), 1)
+
+
+if __name__ == '__main__':
+  absltest.main()

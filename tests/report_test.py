@@ -1,0 +1,96 @@
+import contextlib
+import io
+import pathlib
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import absltest
+
+from rnn_tf import launch, report
+from tests import fake_runs
+
+
+class ReportTest(fake_runs.RunsCase):
+  def call(self, *arguments):
+    """Runs the command in this process; returns exit code, stdout and stderr."""
+    flags.FLAGS.unparse_flags()
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+      code = launch.run(
+        report.main,
+        command='report',
+        description='',
+        options=report.OPTIONS,
+        argv=['report', *arguments],
+      )
+    return code, out.getvalue(), err.getvalue()
+
+  def test_the_command_writes_the_report_and_prints_its_table(self):
+    self.run_folder('digits-cnn2-s0')
+    self.run_folder('digits-cnn2-s1', seed=1, trained=3)
+    code, out, err = self.call(
+      f'--runs={self.root}/runs/*',
+      f'--report_dir={self.root}/report',
+      '--notf_privacy_plots',
+    )
+    self.assertEqual((code, err), (0, ''))
+    self.assertIn('| digits-cnn2-s0', out)
+    self.assertIn('3 of 4, unfinished', out)
+    self.assertEndsWith(
+      out, f'{self.root}/report/ (README.md, table.csv, 6 pictures)\n'
+    )
+    self.assertTrue((self.root / 'report/README.md').is_file())
+
+  def test_tf_privacys_own_plots_are_among_the_pictures(self):
+    self.run_folder('digits-cnn2-s0')
+    self.run_folder('bare', attacks=())
+    code, _, _ = self.call(
+      f'--runs={self.root}/runs/*',
+      f'--report_dir={self.root}/report',
+      '--tf_privacy_plots',
+    )
+    self.assertEqual(code, 0)
+    page = (self.root / 'report/README.md').read_text()
+    for name in ('by_epochs', 'privacy_vs_accuracy'):
+      self.assertIn(f'(digits-tf_privacy_{name}.png)', page)
+      self.assertTrue((self.root / f'report/digits-tf_privacy_{name}.png').is_file())
+
+  def test_no_match_is_a_usage_error_that_writes_nothing(self):
+    self.run_folder('digits-cnn2-s0')
+    code, out, err = self.call(
+      f'--runs={self.root}/runs/digit-cnn*', f'--report_dir={self.root}/report'
+    )
+    self.assertEqual((code, out), (2, ''))
+    self.assertIn('did you mean digits-cnn2-s0?', err)
+    self.assertLen(err.splitlines(), 1)
+    self.assertFalse((self.root / 'report').exists())
+
+  def test_without_a_report_dir_or_runs_the_command_says_what_to_name(self):
+    code, _, err = self.call('--runs=runs/*', '--report_dir=')
+    self.assertEqual(code, 2)
+    self.assertIn('--report_dir', err)
+    code, _, err = self.call('--runs=', '--report_dir=x')
+    self.assertEqual(code, 2)
+    self.assertIn('--runs', err)
+
+  def test_help_loads_nothing_heavy(self):
+    code = (
+      'import sys; from rnn_tf import launch, report; '
+      "launch.run(report.main, command='r', description='', options=report.OPTIONS, "
+      "argv=['r', '--help']); "
+      "print([m for m in ('matplotlib', 'numpy', 'tensorflow') if m in sys.modules])"
+    )
+    done = subprocess.run(
+      [sys.executable, '-c', code],
+      capture_output=True,
+      text=True,
+      check=True,
+      cwd=pathlib.Path(__file__).parents[1],
+    )
+    self.assertIn('--[no]tf_privacy_plots', done.stdout)
+    self.assertEndsWith(done.stdout, '[]\n')
+
+
+if __name__ == '__main__':
+  absltest.main()

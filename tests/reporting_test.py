@@ -1,0 +1,165 @@
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+from absl.testing import absltest
+
+from rnn_tf import plots, records, reporting
+from rnn_tf.errors import UsageError
+from tests import fake_runs
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+PICTURES = {
+  'learning_curves.png',
+  'leakage_by_epoch.png',
+  'privacy_vs_utility.png',
+  'roc.png',
+  'auc_by_class.png',
+}
+
+# For what does not depend on the pictures, which take most of the time.
+WITHOUT_PICTURES = mock.patch.multiple(
+  reporting, pictures=lambda group: {}, class_picture=lambda record: None
+)
+
+
+def contents(folder):
+  return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class RunPicturesTest(fake_runs.RunsCase):
+  def test_a_run_gives_all_pictures_twice_the_same(self):
+    record = self.load(skipped={('lr', 'class:1')})
+    out = self.root / 'plots'
+    paths = reporting.write_run_pictures(record, out)
+    self.assertEqual({path.name for path in paths}, PICTURES)
+    first = contents(out)
+    reporting.write_run_pictures(record, out)
+    self.assertEqual(first, contents(out))
+
+  def test_a_run_without_reports_shows_its_learning_curves(self):
+    record = self.load(attacks=())
+    paths = reporting.write_run_pictures(record, self.root / 'plots')
+    self.assertEqual([path.name for path in paths], ['learning_curves.png'])
+
+  def test_an_attack_that_was_always_skipped_is_left_out(self):
+    parts = ['entire', *(f'class:{i}' for i in range(fake_runs.CLASSES))]
+    record = self.load(attacks=('lr',), skipped={('lr', part) for part in parts})
+    paths = reporting.write_run_pictures(record, self.root / 'plots')
+    self.assertEqual([path.name for path in paths], ['learning_curves.png'])
+
+  def test_pictures_that_others_made_are_written_too(self):
+    more = {'mine': plots.learning_curves({'a': self.load().metrics}, title='t')}
+    paths = reporting.write_run_pictures(
+      records.load_run(self.root / 'runs/digits-cnn2-s0'), self.root, more_pictures=more
+    )
+    self.assertEqual(paths[-1], self.root / 'mine.png')
+
+  def test_a_folder_that_cannot_be_made_is_a_usage_error(self):
+    (self.root / 'file').write_text('')
+    with self.assertRaisesRegex(UsageError, 'cannot be written'):
+      reporting.write_run_pictures(self.load(), self.root / 'file' / 'plots')
+
+
+class CompareTest(fake_runs.RunsCase):
+  def setUp(self):
+    super().setUp()
+    self.out = self.root / 'report'
+
+  def test_the_page_shows_every_picture_and_command(self):
+    found = [self.load('a'), self.load('b', seed=1)]
+    made = reporting.compare(found, self.out, command='python -m rnn_tf.report')
+    page = (self.out / 'README.md').read_text()
+    names = {path.name for path in made.files}
+    self.assertEqual(names, set(contents(self.out)))
+    for name in names:
+      if name.endswith('.png'):
+        self.assertIn(f']({name})', page)
+    for command in ('--dataset=digits --seed=1', 'python -m rnn_tf.report'):
+      self.assertIn(command, page)
+    self.assertIn(made.text, page)
+    self.assertEqual(made.text, (self.out / 'table.md').read_text())
+    self.assertNotIn(str(self.root), page)
+
+  def test_made_again_all_files_are_the_same(self):
+    found = [self.load('a'), self.load('b', trained=3)]
+    reporting.compare(found, self.out)
+    first = contents(self.out)
+    reporting.compare(found, self.out)
+    self.assertEqual(first, contents(self.out))
+    self.assertLess(max(map(len, first.values())), 1_000_000)
+
+  def test_data_sets_are_shown_apart_with_the_reason(self):
+    found = [self.load('a'), self.load('m', dataset='mnist'), self.load('b')]
+    made = reporting.compare(found, self.out)
+    page = (self.out / 'README.md').read_text()
+    self.assertIn('do not compare', page)
+    self.assertContainsSubset(
+      ['digits-roc.png', 'mnist-roc.png'], {path.name for path in made.files}
+    )
+    digits = page[page.index('## digits') : page.index('## mnist')]
+    self.assertIn('| b ', digits)
+    self.assertNotIn('| m ', digits)
+
+  @WITHOUT_PICTURES
+  def test_runs_with_other_examples_are_said_to_differ(self):
+    reporting.compare([self.load('a'), self.load('b', members=150)], self.out)
+    page = (self.out / 'README.md').read_text()
+    self.assertIn('b: 150 training and 200 test images', page)
+
+  def test_runs_of_one_name_are_told_apart_by_their_folders(self):
+    folders = [self.run_folder('x/same'), self.run_folder('y/same')]
+    made = reporting.compare(records.load_runs(map(str, folders)), self.out)
+    self.assertIn('x/same', made.text)
+    self.assertTrue((self.out / 'y-same-auc_by_class.png').exists())
+
+  @WITHOUT_PICTURES
+  def test_skipped_slices_are_listed(self):
+    reporting.compare([self.load('a', skipped={('lr', 'class:1')})], self.out)
+    page = (self.out / 'README.md').read_text()
+    self.assertIn('- a: lr on class:1: too few examples', page)
+
+  @WITHOUT_PICTURES
+  def test_other_files_in_the_folder_are_left_alone(self):
+    self.out.mkdir()
+    (self.out / 'mine.png').write_bytes(b'mine')
+    reporting.compare([self.load()], self.out)
+    self.assertEqual((self.out / 'mine.png').read_bytes(), b'mine')
+
+  def test_somebody_elses_readme_is_not_overwritten(self):
+    self.out.mkdir()
+    (self.out / 'README.md').write_text('# My project\n')
+    with self.assertRaisesRegex(UsageError, 'README.md was not written by'):
+      reporting.compare([self.load()], self.out)
+    self.assertEqual(list(contents(self.out)), ['README.md'])
+
+  def test_a_file_as_report_dir_is_refused(self):
+    self.out.write_text('')
+    with self.assertRaisesRegex(UsageError, 'is a file'):
+      reporting.compare([self.load()], self.out)
+
+  @WITHOUT_PICTURES
+  def test_more_pictures_come_with_their_captions(self):
+    record = self.load()
+    figure = plots.learning_curves({'a': record.metrics}, title='t')
+    more = {'digits': {'by_somebody_else': figure}}
+    reporting.compare([record], self.out, more_pictures=more)
+    page = (self.out / 'README.md').read_text()
+    self.assertIn('![by_somebody_else](digits-by_somebody_else.png)', page)
+    self.assertTrue((self.out / 'digits-by_somebody_else.png').exists())
+
+  def test_the_module_loads_neither_tensorflow_nor_pyplot(self):
+    code = (
+      'import sys; import rnn_tf.reporting; '
+      'print([m for m in ("matplotlib.pyplot", "tensorflow") if m in sys.modules])'
+    )
+    done = subprocess.run(
+      [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    self.assertEqual(done.stdout.strip(), '[]')
+
+
+if __name__ == '__main__':
+  absltest.main()

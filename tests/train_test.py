@@ -1,0 +1,208 @@
+"""The train command in process on the embedded digits, and killed from outside."""
+
+import contextlib
+import csv
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+from absl.testing import absltest, flagsaver, parameterized
+
+from rnn_tf import launch, train, training
+from rnn_tf.attacks.results import AttackResult
+
+_SMALL = (
+  '--train_size=200',
+  '--test_size=100',
+  '--hidden_size=8',
+  '--epochs=4',
+  '--deterministic',
+)
+
+
+def _command(run_dir, *arguments):
+  return ['train.py', *_SMALL, f'--run_dir={run_dir}', *arguments]
+
+
+def _run(run_dir, *arguments):
+  """Returns exit code, stdout and stderr of the command."""
+  out, err = io.StringIO(), io.StringIO()
+  with (
+    flagsaver.flagsaver(),
+    contextlib.redirect_stdout(out),
+    contextlib.redirect_stderr(err),
+  ):
+    code = launch.run(
+      train.main,
+      command='python -m rnn_tf.train',
+      description='',
+      options=train.OPTIONS,
+      argv=_command(run_dir, *arguments),
+    )
+  return code, out.getvalue(), err.getvalue()
+
+
+def _metrics(path, timed=False):
+  with open(path / 'metrics.csv', newline='') as file:
+    rows = list(csv.DictReader(file))
+  if not timed:
+    for row in rows:
+      del row['seconds'], row['report_seconds']
+  return rows
+
+
+def _privacy(path):
+  return [json.loads(line) for line in open(path / 'privacy.jsonl')]
+
+
+class TrainTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.path = pathlib.Path(self.create_tempdir().full_path) / 'run'
+
+  def test_new_run_leaves_all_its_files(self):
+    code, out, err = _run(self.path)
+    self.assertEqual(code, 0, err)
+    self.assertEqual([int(r['epoch']) for r in _metrics(self.path)], [1, 2, 3, 4])
+    lines = [AttackResult.from_json(line) for line in _privacy(self.path)]
+    self.assertEqual({line.epoch for line in lines}, {2, 4})
+    self.assertLen(lines, 2 * 2 * 11)
+    names = {p.relative_to(self.path).as_posix() for p in self.path.rglob('*')}
+    for name in (
+      'config.json',
+      'examples.npz',
+      'result.json',
+      'scores/epoch-0002.npz',
+      'scores/epoch-0004.npz',
+      'weights/best.weights.h5',
+      'weights/final.weights.h5',
+      'plots/learning_curves.png',
+      'tensorboard/train',
+    ):
+      self.assertIn(name, names)
+    self.assertNotIn('checkpoint', names)
+    self.assertIn('threshold attack: AUC', out)
+    self.assertIn(f'next: python -m rnn_tf.infer --run={self.path}', out)
+    self.assertIn('epoch 4/4', err)
+
+  def test_finished_run_is_not_trained_again(self):
+    _run(self.path, '--epochs=1')
+    before = (self.path / 'metrics.csv').stat().st_mtime_ns
+    code, out, err = _run(self.path, '--epochs=1')
+    self.assertEqual(code, 0)
+    self.assertIn('finished already', err)
+    self.assertIn('accuracy:', out)
+    self.assertEqual((self.path / 'metrics.csv').stat().st_mtime_ns, before)
+
+  def test_same_command_and_seed_give_the_same_numbers(self):
+    other = self.path.with_name('other')
+    for path in (self.path, other):
+      _run(path, '--epochs=2')
+    self.assertEqual(_metrics(self.path), _metrics(other))
+    self.assertEqual(_privacy(self.path), _privacy(other))
+
+  def test_dry_run_writes_nothing(self):
+    code, out, err = _run(self.path, '--dry_run')
+    self.assertEqual(code, 0, err)
+    self.assertFalse(self.path.exists())
+    self.assertIn('steps: 4 epochs x 4 = 16', out)
+
+  def test_other_flags_in_the_same_folder_are_refused(self):
+    _run(self.path, '--epochs=1')
+    code, _, err = _run(self.path, '--epochs=1', '--learning_rate=0.1')
+    self.assertEqual(code, 2)
+    self.assertIn('--learning_rate was 0.001, is 0.1', err)
+    self.assertEqual(_run(self.path, '--epochs=2', '--overwrite')[0], 0)
+    self.assertLen(_metrics(self.path), 2)
+
+  def test_batch_larger_than_the_data_writes_nothing(self):
+    code, _, err = _run(self.path, '--batch_size=201')
+    self.assertEqual(code, 2)
+    self.assertIn('--batch_size=201: larger than the 200 training examples', err)
+    self.assertFalse(self.path.exists())
+
+  def test_diverging_loss_stops_and_keeps_what_was_written(self):
+    code, _, err = _run(
+      self.path, '--model=mlp', '--optimizer=sgd', '--learning_rate=1e30'
+    )
+    self.assertEqual(code, 2)
+    self.assertRegex(err, 'became nan in epoch 1: training has diverged')
+    self.assertTrue((self.path / 'config.json').exists())
+    self.assertFalse((self.path / 'result.json').exists())
+
+  def test_holdout_nonmembers_come_from_the_training_pool(self):
+    code, _, err = _run(self.path, '--epochs=1', '--nonmembers=holdout')
+    self.assertEqual(code, 0, err)
+    with np.load(self.path / 'scores/epoch-0001.npz') as scores:
+      members, nonmembers = scores['member_ids'], scores['nonmember_ids']
+    with np.load(self.path / 'examples.npz') as examples:
+      np.testing.assert_array_equal(nonmembers, examples['holdout_ids'])
+    self.assertEmpty(set(members) & set(nonmembers))
+
+  def test_report_members_limits_the_members_attacked(self):
+    _run(self.path, '--epochs=1', '--report_members=50')
+    entire = [line for line in _privacy(self.path) if line['slice'] == 'entire']
+    self.assertEqual({(r['n_members'], r['n_nonmembers']) for r in entire}, {(50, 100)})
+
+  def test_no_attacks_gives_a_run_without_reports(self):
+    code, out, err = _run(self.path, '--epochs=1', '--attacks=')
+    self.assertEqual(code, 0, err)
+    self.assertFalse((self.path / 'privacy.jsonl').exists())
+    self.assertNotIn('AUC', out)
+
+
+class KilledTest(absltest.TestCase):
+  def _start(self, path):
+    return subprocess.Popen(
+      [sys.executable, '-m', 'rnn_tf.train', *_command(path)[1:]],
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+
+  def test_killed_run_ends_as_if_it_had_not_been_killed(self):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    whole, killed = folder / 'whole', folder / 'killed'
+    self.assertEqual(self._start(whole).wait(), 0)
+    process = self._start(killed)
+    for line in process.stderr:  # In the middle of epoch 3.
+      if line.startswith('epoch 2/4'):
+        time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        break
+    process.communicate()
+    self.assertEqual(process.returncode, -signal.SIGKILL)
+    self.assertFalse((killed / 'result.json').exists())
+    resumed = self._start(killed)
+    _, err = resumed.communicate()
+    self.assertEqual(resumed.returncode, 0, err)
+    self.assertIn('going on after epoch', err)
+    self.assertEqual(_metrics(whole), _metrics(killed))
+    self.assertEqual(_privacy(whole), _privacy(killed))
+
+  def test_run_killed_between_report_and_checkpoint_repeats_no_epoch(self):
+    path = pathlib.Path(self.create_tempdir().full_path) / 'run'
+    save = training.Checkpoints.save
+
+    def killed_in_epoch_2(checkpoints, epoch, **kwargs):
+      if epoch == 2:
+        raise KeyboardInterrupt
+      save(checkpoints, epoch, **kwargs)
+
+    with absltest.mock.patch.object(training.Checkpoints, 'save', killed_in_epoch_2):
+      code, _, err = _run(path)
+    self.assertEqual(code, 130, err)
+    self.assertLen(_metrics(path), 2)
+    self.assertEqual({line['epoch'] for line in _privacy(path)}, {2})
+    self.assertEqual(_run(path)[0], 0)
+    self.assertEqual([int(r['epoch']) for r in _metrics(path)], [1, 2, 3, 4])
+    self.assertLen(_privacy(path), 2 * 2 * 11)
+
+
+if __name__ == '__main__':
+  absltest.main()
