@@ -31,7 +31,8 @@ USED = (
   'dp_query/gaussian_query_test.py',
   'dp_query/nested_query_test.py',
   'dp_query/normalized_query_test.py',
-  'fast_gradient_clipping',
+  'fast_gradient_clipping/clip_grads_test.py',
+  'fast_gradient_clipping/gradient_clipping_utils_test.py',
   'keras_models',
   'optimizers',
   'privacy_tests',
@@ -39,7 +40,6 @@ USED = (
 """What the project uses or compares itself with, below tensorflow_privacy/privacy."""
 
 NO_ESTIMATOR = 'needs tf.estimator, which TensorFlow no longer has'
-NO_MODELS = 'needs tf-models-official, which the lock leaves out'
 
 DISTRIBUTED = 'trains in several processes, which the project does not do'
 
@@ -47,7 +47,7 @@ LEFT_OUT = {
   'keras_models.dp_keras_model_distributed_test': DISTRIBUTED,
   'optimizers.dp_optimizer_keras_sparse_distributed_test': DISTRIBUTED,
 }
-"""Test module -> why it is not run; those named *_tpu_test need a TPU."""
+"""Test module -> why it is not run."""
 
 KNOWN_FAILURES: dict[str, str] = {}
 """Test id -> why it fails here although the code under test is fine."""
@@ -89,12 +89,7 @@ def _load(module: str) -> unittest.TestSuite:
   from rnn_tf import stack
 
   stack.tf.estimator = stack.tf.compat.v1.estimator = _NoEstimator('estimator')
-  try:
-    loaded = stack.tf_privacy(module)
-  except ModuleNotFoundError as error:
-    if error.name != 'tensorflow_models':
-      raise
-    raise unittest.SkipTest(NO_MODELS) from error
+  loaded = stack.tf_privacy(module)
   from absl import flags
 
   flags.FLAGS([sys.argv[0]])
@@ -117,10 +112,12 @@ def run_here(module: str) -> Outcome:
   outcome.failed = [
     (name, text.strip().split('\n')[-1]) for name, text in failed.items()
   ]
-  # tf.test.TestCase carries a `test_session`, which is a helper and skips itself.
-  outcome.left_out = [
-    (_id(test), reason) for test, reason in result.skipped if reason != 'Not a test.'
-  ]
+  for test, reason in result.skipped:
+    if reason != NO_ESTIMATOR:
+      reason = f'skipped by TF Privacy itself: {reason}'
+    # tf.test.TestCase carries a `test_session`, which is a helper and no test.
+    if not _id(test).endswith('.test_session'):
+      outcome.left_out.append((_id(test), reason))
   outcome.passed = result.testsRun - len(failed) - len(result.skipped)
   return outcome
 
@@ -131,9 +128,8 @@ def _id(test: unittest.TestCase) -> str:
 
 def run_apart(module: str) -> Outcome:
   """Runs the tests of one module in a process of its own."""
-  reason = 'needs a TPU' if module.endswith('_tpu_test') else LEFT_OUT.get(module)
-  if reason:
-    return Outcome(module, left_out=[(f'{module} (all of it)', reason)])
+  if module in LEFT_OUT:
+    return Outcome(module, left_out=[(f'{module} (all of it)', LEFT_OUT[module])])
   start = time.monotonic()
   with tempfile.TemporaryDirectory() as folder:
     answer = pathlib.Path(folder, 'outcome.json')

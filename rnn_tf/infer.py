@@ -26,12 +26,11 @@ def main() -> None:
   if options.show:
     inference.check_screen(str(out / 'examples.png'))
   answers, images = _predict(folder, options, source.from_flags())
-  count = options.num_examples
-  first = answers.first(count)
+  first = answers.first(options.num_examples)
   report = inference.classification_report(answers)
   matrix = inference.confusion_matrix(answers)
   title = f'{folder.path.name}, {options.weights} weights'
-  examples = to_png(inference.examples_figure(images[:count], first, title=title))
+  examples = to_png(inference.examples_figure(images, first, title=title))
   confusion = to_png(inference.confusion_figure(matrix, title=title))
   print(inference.listing(first))
   print(f'\n{inference.report_text(report)}\n\n{inference.confusion_text(matrix)}')

@@ -153,7 +153,7 @@ def confusion_text(matrix: pd.DataFrame) -> str:
   if len(matrix) > MOST_COLUMNS:
     return f'({len(matrix)} classes: too many for the screen)'
   shown = matrix.rename_axis(index=None, columns=None)
-  shown.columns = [name[:9] for name in shown.columns]
+  shown.columns = [name[:12] for name in shown.columns]
   head = 'rows: actual class, columns: predicted class'
   return f'{head}\n{shown.to_string(line_width=None)}'
 
@@ -163,12 +163,12 @@ def examples_figure(images: np.ndarray, answers: Predictions, *, title: str) -> 
   """Draws images in a grid, each with its predicted class; mistakes are framed.
 
   Args:
-    images: (n, height, width, channels) float in [0, 1]; of more than
-      `MOST_PICTURES` the first are drawn.
-    answers: those of the same n images.
+    images: (m, height, width, channels) float in [0, 1].
+    answers: those of the first n <= m images; of more than `MOST_PICTURES` the
+      first are drawn.
     title: first line over the picture.
   """
-  count = min(len(images), MOST_PICTURES)
+  count = min(len(answers.ids), MOST_PICTURES)
   wrong = answers.wrong[:count]
   rows = math.ceil(count / _COLUMNS)
   height = 0.85 + 1.75 * rows
@@ -205,7 +205,7 @@ def _label_image(axes: Axes, answers: Predictions, index: int) -> None:
   names = answers.class_names
   guess, label = answers.predicted[index], answers.labels[index]
   wrong = bool(answers.wrong[index])
-  text = f'{_short(names[guess])} {answers.probabilities[index]:.0%}'
+  text = f'{_short(names[guess])} ({answers.probabilities[index]:.0%})'
   if wrong:
     text = f'{text}\n✗ is {_short(names[label])}'
   axes.set_title(

@@ -7,7 +7,7 @@ pyplot's state play no part.
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -25,7 +25,7 @@ DPI = 150
 
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 GREY = '#6b6b6b'
-SHADE = '#e6e6e6'
+SHADES = ('#e8e8e8', '#d6d6d6', '#c4c4c4')
 STAR = {'marker': '*', 'markersize': 11, 'linestyle': ''}
 # The default attacks come first, with the two most distant looks. An attack keeps
 # its look from picture to picture; attacks that are not listed come after these.
@@ -107,29 +107,50 @@ def percent_axis(axis: Axis) -> None:
 
 
 def shade_guessing(
-  auc: Axes, advantage: Axes, auc_half_width: float, inverse_sizes: float
-) -> None:
-  """Shades where 95% of attacks that only guess end.
+  auc: Axes, advantage: Axes, half_widths: Mapping[str, float]
+) -> list[Patch]:
+  """Shades where 95% of attacks that only guess end; returns the legend's entries.
 
   The advantage is the two-sample Kolmogorov-Smirnov statistic; the 95% point of
-  a guess is 1.358 sqrt(1/n + 1/m).
+  a guess is 1.358 sqrt(1/m + 1/n), and 1/m + 1/n is 12 times the AUC's variance.
 
   Args:
     auc: panel of the AUC.
     advantage: panel of the advantage.
-    auc_half_width: half the width of the AUC's interval around 0.5.
-    inverse_sizes: 1/n + 1/m for n members and m non-members.
+    half_widths: attack -> half the width of its AUC's interval around 0.5.
   """
-  low, high = 0.5 - auc_half_width, 0.5 + auc_half_width
-  auc.axhspan(low, high, color=SHADE, linewidth=0, zorder=0)
+  handles = []
   auc.axhline(0.5, color=GREY, linewidth=1)
-  limit = scipy.stats.kstwobign.ppf(0.95) * np.sqrt(inverse_sizes)
-  advantage.axhspan(0, limit, color=SHADE, linewidth=0, zorder=0)
+  for half, style in guessing_shades(half_widths):
+    auc.axhspan(0.5 - half, 0.5 + half, linewidth=0, **style)
+    deviation = half / scipy.stats.norm.ppf(0.975)
+    limit = scipy.stats.kstwobign.ppf(0.95) * np.sqrt(12) * deviation
+    advantage.axhspan(0, limit, linewidth=0, **style)
+    handles.append(Patch(color=style['color'], label=style['label']))
+  return handles
 
 
-def guessing_handle() -> Patch:
-  """Returns the shade's legend entry."""
-  return Patch(color=SHADE, label='where 95% of guesses end')
+def guessing_shades(
+  half_widths: Mapping[str, Any],
+) -> list[tuple[Any, dict[str, Any]]]:
+  """Returns each different width with its shade and label, the widest first.
+
+  Args:
+    half_widths: attack -> half a width, or an array of them.
+  """
+  groups: dict[bytes, list[str]] = {}
+  for attack, half in half_widths.items():
+    groups.setdefault(np.round(half, 4).tobytes(), []).append(attack)
+  names = sorted(groups.values(), key=lambda x: -np.nanmax(half_widths[x[0]]))
+  shades = []
+  for index, attacks in enumerate(names):
+    label = 'where 95% of guesses end'
+    if len(names) > 1:
+      label += f' ({", ".join(attacks)})'
+    colour = SHADES[min(index, len(SHADES) - 1)]
+    style = {'color': colour, 'label': label, 'zorder': 0.1 * index}
+    shades.append((half_widths[attacks[0]], style))
+  return shades
 
 
 def value_range(values: Sequence[int]) -> str:

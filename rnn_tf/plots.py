@@ -1,7 +1,6 @@
-"""Pictures of a run or of several: arrays in, matplotlib Figures out.
+"""Pictures of a run or of several: arrays in, matplotlib Figures out, no files.
 
-Nothing here touches a file. Figures are 8 inches wide, so that their smallest
-text has some 10 pixels when they are shown at 800.
+Figures are 8 inches wide: shown at 800 pixels their text is 10 pixels or higher.
 """
 
 import dataclasses
@@ -13,18 +12,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 
 from rnn_tf.plot_style import (
   COLOURS,
   GREY,
-  SHADE,
   STAR,
   Looks,
   add_legend,
   canvas,
   epoch_axis,
-  guessing_handle,
+  guessing_shades,
   label_ends,
   percent_axis,
   run_colours,
@@ -160,7 +159,7 @@ def leakage_by_epoch(
   """
   figure, (left, right) = canvas(title, subtitle, height=4.6)
   looks = Looks([x.run for x in leakages], [x.attack for x in leakages])
-  _shade(left, right, leakages)
+  shades = _shade(left, right, leakages)
   for series in leakages:
     look = looks(series.run, series.attack)
     left.fill_between(
@@ -178,7 +177,7 @@ def leakage_by_epoch(
   for axes in (left, right):
     epoch_axis(axes, _sizes(leakages))
   right.set_ylim(bottom=0)
-  add_legend(figure, [*looks.handles(), guessing_handle()])
+  add_legend(figure, [*looks.handles(), *shades])
   return figure
 
 
@@ -197,7 +196,7 @@ def privacy_vs_utility(
   """
   figure, (left, right) = canvas(title, subtitle, height=4.8)
   looks = Looks([x.run for x in leakages], [x.attack for x in leakages])
-  _shade(left, right, leakages)
+  shades = _shade(left, right, leakages)
   for axes, quantity in ((left, 'auc'), (right, 'advantage')):
     ends = []
     for series in leakages:
@@ -219,7 +218,7 @@ def privacy_vs_utility(
     Line2D([], [], color=GREY, marker='o', mfc='white', ls='', label='first report'),
     Line2D([], [], color=GREY, marker='o', ms=8, ls='', label='last, and its epoch'),
   ]
-  add_legend(figure, looks.handles() + marks + [guessing_handle()])
+  add_legend(figure, looks.handles() + marks + shades)
   return figure
 
 
@@ -291,8 +290,11 @@ def auc_by_class(
   figure, (axes,) = canvas(title, subtitle, height=2.4 + 0.33 * len(shown), columns=1)
   looks = Looks([''], [x.attack for x in leakages])
   rows = np.arange(len(shown))
-  half = np.fmax.reduce([series.null_half_width[shown] for series in leakages])
-  axes.barh(rows, 2 * half, left=0.5 - half, height=0.9, color=SHADE, zorder=0)
+  halves = {series.attack: series.null_half_width[shown] for series in leakages}
+  shades = [
+    axes.barh(rows, 2 * half, left=0.5 - half, height=0.9, **style)
+    for half, style in guessing_shades(halves)
+  ]
   for index, series in enumerate(leakages):
     offset = 0.5 * ((index + 0.5) / len(leakages) - 0.5)
     _draw_classes(axes, rows + offset, shown, series, looks('', series.attack))
@@ -303,7 +305,7 @@ def auc_by_class(
   axes.grid(visible=False, axis='y')
   axes.set_xlabel('AUC, with its 95% interval (in brackets: members + non-members)')
   axes.set_ylabel('class')
-  add_legend(figure, [*looks.handles(lines=False), guessing_handle()])
+  add_legend(figure, [*looks.handles(lines=False), *shades])
   return figure
 
 
@@ -319,11 +321,12 @@ def _draw_classes(
     axes.text(0.5, height, ' skipped', color=look['color'], va='center', size=8)
 
 
-def _shade(left: Axes, right: Axes, leakages: Sequence[Leakage]) -> None:
-  """Shades what guessing gives, for the smallest sample among the attacks."""
-  half = max(x.null_half_width for x in leakages)
-  inverse = max(1 / x.n_members + 1 / x.n_nonmembers for x in leakages)
-  shade_guessing(left, right, half, inverse)
+def _shade(left: Axes, right: Axes, leakages: Sequence[Leakage]) -> list[Patch]:
+  """Shades what guessing gives; of runs of different sizes, for the smallest."""
+  widest: dict[str, float] = {}
+  for x in leakages:
+    widest[x.attack] = max(x.null_half_width, widest.get(x.attack, 0.0))
+  return shade_guessing(left, right, widest)
 
 
 def _sizes(leakages: Sequence[Leakage]) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from absl.testing import absltest, parameterized
 
 from rnn_tf import plot_style, plots
+from rnn_tf.attacks import intervals
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -175,7 +176,7 @@ class LeakageByEpochTest(absltest.TestCase):
 
   def test_the_advantages_shade_holds_95_percent_of_guesses(self):
     m, n = 300, 200
-    series = leakage(n_members=m, n_nonmembers=n)
+    series = leakage(null_half_width=intervals.null_half_width(m, n))
     figure = plots.leakage_by_epoch([series], title='t')
     limit = figure.axes[1].patches[0].get_height()
     rng = np.random.default_rng(0)
@@ -185,6 +186,16 @@ class LeakageByEpochTest(absltest.TestCase):
       tpr, fpr = np.cumsum(order) / m, np.cumsum(~order) / n
       advantages.append(np.abs(tpr - fpr).max())
     self.assertBetween(np.mean(np.array(advantages) <= limit), 0.93, 0.975)
+
+  def test_attacks_with_different_null_intervals_have_shades_of_their_own(self):
+    series = [leakage(), leakage(attack='lr', null_half_width=0.1)]
+    figure = plots.leakage_by_epoch(series, title='t')
+    heights = [shade.get_height() for shade in figure.axes[0].patches]
+    np.testing.assert_allclose(heights, [0.2, 0.06])
+    self.assertContainsSubset(
+      ['where 95% of guesses end (lr)', 'where 95% of guesses end (threshold)'],
+      legend(figure),
+    )
 
   def test_a_skipped_report_leaves_a_gap(self):
     gap = np.array([0.5, np.nan, 0.6])

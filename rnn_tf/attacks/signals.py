@@ -13,8 +13,8 @@ from scipy import special
 class Side:
   """A model's outputs on the members, or on the non-members.
 
-  All that follows from the logits is computed in float64: in float32 the
-  probabilities of confident predictions are equal to 1 and their losses tie at 0.
+  All that follows from the logits is computed in float64 and without rounding the
+  confident predictions' probabilities to 1, which would make their losses tie at 0.
 
   Attributes:
     ids: (n,) int64, positions in the file order of the data set.
@@ -39,8 +39,14 @@ class Side:
 
   @functools.cached_property
   def log_probs(self) -> np.ndarray:
-    """Log-softmax of the logits, (n, classes) float64."""
-    return special.log_softmax(np.asarray(self.logits, np.float64), axis=1)
+    """Log-softmax of the logits, (n, classes) float64, exact next to 0."""
+    rows, top = np.arange(len(self)), self.logits.argmax(axis=1)
+    shifted = np.asarray(self.logits, np.float64)
+    shifted = shifted - shifted[rows, top][:, None]
+    odds = np.exp(shifted)
+    # Without the top class's 1, which would swallow what log1p can tell.
+    odds[rows, top] = 0
+    return shifted - np.log1p(odds.sum(axis=1))[:, None]
 
   @functools.cached_property
   def probs(self) -> np.ndarray:

@@ -63,7 +63,7 @@ def scores(
   free = [attack for attack in attacks if attack not in TRAINED_ATTACKS]
   trained = [attack for attack in attacks if attack in TRAINED_ATTACKS]
   found = []
-  with _seeded(seed), _quiet():
+  with _seeded(seed), quiet():
     for names, smallest in ((free, 1), (trained, MIN_EXAMPLES)):
       if names:
         found += _run(signals, names, class_count=class_count, smallest=smallest)
@@ -130,11 +130,15 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-  """Holds back the warnings of TF Privacy's searches that say nothing new."""
+def quiet() -> Iterator[None]:
+  """Holds back warnings that say nothing new.
+
+  Its searches do not converge or fit (see the module's head); its bound on
+  epsilon, which is not used here, divides by zero at the ends of the ROC curve.
+  """
   from sklearn import exceptions
 
-  with warnings.catch_warnings():
+  with warnings.catch_warnings(), np.errstate(divide='ignore', invalid='ignore'):
     warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
     warnings.simplefilter('ignore', exceptions.FitFailedWarning)
     warnings.simplefilter('ignore', FutureWarning)

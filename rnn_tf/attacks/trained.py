@@ -43,7 +43,7 @@ def _multilayer_perceptron(count: int, seed: int) -> Any:
   return neural_network.MLPClassifier(
     hidden_layer_sizes=(64,),
     alpha=1e-3,
-    batch_size=min(1000, max(16, count // 10)),
+    batch_size=min(count, 1000, max(16, count // 10)),
     max_iter=30,
     random_state=seed,
   )
