@@ -1,6 +1,6 @@
 """One privacy report: TF Privacy's codelab's way against this project's.
 
-python benchmarks/privacy_report.py --dataset=cifar10 --data_dir=DIR
+python -m benchmarks.privacy_report --dataset=cifar10 --data_dir=DIR
 
 Trains the codelab's CNN (batch 50, Adam 1e-3) for a few epochs, then makes a report
 of it in three ways, in turn, several times over:
@@ -55,8 +55,16 @@ class Clock:
     self.seconds = self.seconds + now - self._start
 
 
-def trained_model(data: datasets.Data, *, epochs: int) -> keras.Model:
-  """Returns the codelab's CNN after so many epochs."""
+def trained_model(
+  data: datasets.Data, *, epochs: int, weights: pathlib.Path | None
+) -> keras.Model:
+  """Returns the codelab's CNN after so many epochs.
+
+  Args:
+    data: to train on.
+    epochs: passes over it.
+    weights: `.weights.h5` file to read instead where it exists, and to write.
+  """
   config = TrainingConfig(epochs=epochs, batch_size=CODELAB_BATCH)
   keras.utils.set_random_seed(config.seed)
   model = models.build(
@@ -65,11 +73,16 @@ def trained_model(data: datasets.Data, *, epochs: int) -> keras.Model:
     num_classes=len(data.class_names),
   )
   training.compile_model(model, config)
+  if weights and weights.exists():
+    model.load_weights(str(weights))
+    return model
   for epoch in range(epochs):
     history = model.fit(
       data.train.images, data.train.labels, batch_size=CODELAB_BATCH, verbose=0
     )
     print(f'epoch {epoch + 1}: accuracy {history.history["accuracy"][0]:.4f}')
+  if weights:
+    model.save_weights(str(weights))
   return model
 
 
@@ -193,12 +206,13 @@ def main() -> None:
   parser.add_argument('--dataset', default='cifar10')
   parser.add_argument('--data_dir')
   parser.add_argument('--epochs', type=int, default=2)
+  parser.add_argument('--weights', type=pathlib.Path)
   parser.add_argument('--repeats', type=int, default=3)
   parser.add_argument('--seeds', type=int, default=5)
   parser.add_argument('--report_members', type=int, default=10_000)
   args = parser.parse_args()
   data = datasets.load(DataConfig(dataset=args.dataset), data_dir=args.data_dir)
-  model = trained_model(data, epochs=args.epochs)
+  model = trained_model(data, epochs=args.epochs, weights=args.weights)
   validation = predict(model, data.test.images)
   members = predict(model, data.train.images)
   ways = {

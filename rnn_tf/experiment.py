@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from rnn_tf import callbacks, datasets, models, reporting, training
-from rnn_tf.attacks import audit
+from rnn_tf.attacks import audit, tf_privacy
 from rnn_tf.attacks.results import Report, to_arrays
 from rnn_tf.attacks.signals import Side, Signals, predict
 from rnn_tf.config import RunConfig, to_json
@@ -241,6 +242,13 @@ def _keeper(folder: RunFolder) -> Callable[[int, Signals, Report], None]:
   return keep
 
 
+def _tf_privacy_plots(record: reporting.RunRecord) -> Mapping[str, Figure]:
+  """Returns TF Privacy's own pictures, none for a run without a report."""
+  if all(result.skipped for result in record.results):
+    return {}
+  return tf_privacy.plots(record.reports())
+
+
 def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
   """Writes weights, pictures and, last of all, the result."""
   rows = folder.read_rows()
@@ -254,7 +262,8 @@ def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
   ]
   figures = ('auc', 'auc_low', 'auc_high', 'advantage')
   record = reporting.load_run(folder.path)
-  reporting.write_run_pictures(record, folder.path / 'plots')
+  more = {f'tf_privacy_{name}': f for name, f in _tf_privacy_plots(record).items()}
+  reporting.write_run_pictures(record, folder.path / 'plots', more_pictures=more)
   folder.write_json(
     'result.json',
     {

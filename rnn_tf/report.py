@@ -24,6 +24,7 @@ def main() -> None:
     records,
     options.report_dir,
     command=shlex.join(['python', '-m', 'rnn_tf.report', *sys.argv[1:]]),
+    note=options.note,
     more_pictures=_tf_privacy_plots(records) if options.tf_privacy_plots else {},
   )
   print(made.text)

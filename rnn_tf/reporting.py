@@ -96,6 +96,7 @@ def compare(
   report_dir: str | os.PathLike,
   *,
   command: str = '',
+  note: str = '',
   more_pictures: Mapping[str, Mapping[str, Figure]] | None = None,
 ) -> Comparison:
   """Writes pictures, tables and a README.md that shows several runs together.
@@ -107,6 +108,7 @@ def compare(
     records: the runs, at least one, no two of one name.
     report_dir: created where it is missing; other files in it are left alone.
     command: the command line that makes this report, for the page.
+    note: what a reader must know of these runs, for the top of the page.
     more_pictures: data set -> name -> Figure, shown after the others.
 
   Raises:
@@ -131,7 +133,7 @@ def compare(
   text = '\n'.join(texts)
   files.append(_write(report_dir, 'table.csv', tables.to_csv(frame).encode()))
   files.append(_write(report_dir, 'table.md', text.encode()))
-  page = _page(groups, sections, command)
+  page = _page(groups, sections, command=command, note=note)
   files.append(_write(report_dir, PAGE, page.encode()))
   return Comparison(text=text, files=tuple(files))
 
@@ -208,11 +210,17 @@ def _section(
 
 
 def _page(
-  groups: Mapping[str, Sequence[RunRecord]], sections: Sequence[str], command: str
+  groups: Mapping[str, Sequence[RunRecord]],
+  sections: Sequence[str],
+  *,
+  command: str,
+  note: str,
 ) -> str:
   records = [record for group in groups.values() for record in group]
   count = 'One run' if len(records) == 1 else f'{len(records)} runs compared'
-  lines = [MARK, f'# {count}: {", ".join(groups)}', '', _HOW_TO_READ]
+  lines = [MARK, f'# {count}: {", ".join(groups)}', '']
+  lines += [note, ''] if note else []
+  lines += [_HOW_TO_READ]
   lines += ['[table.csv](table.csv) has the figures with more digits.', '']
   if len(groups) > 1:
     lines += [

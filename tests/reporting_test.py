@@ -68,6 +68,13 @@ class CompareTest(fake_runs.RunsCase):
     super().setUp()
     self.out = self.root / 'report'
 
+  @WITHOUT_PICTURES
+  def test_a_note_stands_at_the_top_of_the_page(self):
+    found = [self.load()]
+    reporting.compare(found, self.out, note='Measured on a JPEG copy.')
+    page = (self.out / 'README.md').read_text()
+    self.assertLess(page.index('Measured on a JPEG copy.'), page.index('Accuracies'))
+
   def test_the_page_shows_every_picture_and_command(self):
     found = [self.load('a'), self.load('b', seed=1)]
     made = reporting.compare(found, self.out, command='python -m rnn_tf.report')

@@ -14,6 +14,9 @@ _RUNS = flags.DEFINE_list(
 _REPORT_DIR = flags.DEFINE_string(
   'report_dir', None, 'Folder for the pictures, the tables and their README.md.'
 )
+_NOTE = flags.DEFINE_string(
+  'note', '', 'What a reader must know of these runs; shown at the top of the page.'
+)
 _TF_PRIVACY_PLOTS = flags.DEFINE_bool(
   'tf_privacy_plots',
   True,
@@ -27,6 +30,7 @@ class ReportOptions:
 
   runs: tuple[str, ...]
   report_dir: str
+  note: str
   tf_privacy_plots: bool
 
 
@@ -43,5 +47,6 @@ def from_flags() -> ReportOptions:
   return ReportOptions(
     runs=runs,
     report_dir=_REPORT_DIR.value,
+    note=_NOTE.value,
     tf_privacy_plots=_TF_PRIVACY_PLOTS.value,
   )
