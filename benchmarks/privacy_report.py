@@ -6,7 +6,7 @@ Trains the codelab's CNN (batch 50, Adam 1e-3) for a few epochs, then makes a re
 of it in three ways, in turn, several times over:
 * codelab: predicts members and non-members in batches of 50; `run_attacks` with
   the threshold and the logistic-regression attack, entire and by class, 1 job;
-* ours: predicts members in large batches; the same attacks; scores written to npz.
+* ours: predicts members, a batch a core; the same attacks; scores written to npz.
   The non-members' logits are those that validation has made a moment before;
 * ours with --report_members.
 Prints the median seconds and the ratios, by the clock and by processor time (which
@@ -26,8 +26,9 @@ from scipy import special
 from rnn_tf import datasets, models, training
 from rnn_tf.attacks import audit, metrics, tf_privacy
 from rnn_tf.attacks.results import to_arrays
-from rnn_tf.attacks.signals import Side, Signals, predict
+from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import DataConfig, ModelConfig, ReportConfig, TrainingConfig
+from rnn_tf.prediction import Predictor
 from rnn_tf.stack import keras
 from rnn_tf.stack import tf_privacy as tf_privacy_module
 
@@ -120,7 +121,7 @@ def codelab(model: keras.Model, data: datasets.Data) -> dict[str, np.ndarray]:
 
 
 def ours(
-  model: keras.Model,
+  predict: Predictor,
   data: datasets.Data,
   validation: np.ndarray,
   *,
@@ -131,7 +132,7 @@ def ours(
   chosen = data.train.select(rows)
   predicting, attacking = Clock(), Clock()
   with predicting:
-    logits = predict(model, chosen.images)
+    logits = predict(chosen.images)
   with attacking:
     signals = Signals(_side(chosen, logits), _side(data.test, validation))
     report = audit.run(
@@ -213,12 +214,12 @@ def main() -> None:
   args = parser.parse_args()
   data = datasets.load(DataConfig(dataset=args.dataset), data_dir=args.data_dir)
   model = trained_model(data, epochs=args.epochs, weights=args.weights)
-  validation = predict(model, data.test.images)
-  members = predict(model, data.train.images)
+  predict = Predictor(model)
+  validation, members = predict(data.test.images), predict(data.train.images)
   ways = {
     'codelab': lambda: codelab(model, data),
-    'ours': lambda: ours(model, data, validation, members=None),
-    'drawn': lambda: ours(model, data, validation, members=args.report_members),
+    'ours': lambda: ours(predict, data, validation, members=None),
+    'drawn': lambda: ours(predict, data, validation, members=args.report_members),
   }
   times = {way: [] for way in ways}
   for _ in range(args.repeats):

@@ -24,14 +24,14 @@ class Evaluation(keras.callbacks.Callback):
   """Predicts the validation set after each epoch, once for everybody.
 
   Args:
-    predict: model -> the validation set as a Side with the model's logits.
+    predict: returns the model's present outputs on the validation set.
 
   Attributes:
     side: the last epoch's labels and logits.
     seconds: time the last epoch took, training and this evaluation.
   """
 
-  def __init__(self, predict: Callable[[keras.Model], Side]):
+  def __init__(self, predict: Callable[[], Side]):
     super().__init__()
     self._predict = predict
     self.side: Side | None = None
@@ -47,7 +47,7 @@ class Evaluation(keras.callbacks.Callback):
     Raises:
       UsageError: a loss is no longer a number: the training has diverged.
     """
-    self.side = self._predict(self.model)
+    self.side = self._predict()
     logs['val_loss'] = float(self.side.losses.mean())
     logs['val_accuracy'] = float(self.side.correct.mean())
     for name in ('loss', 'val_loss'):
@@ -64,7 +64,7 @@ class PrivacyMetrics(keras.callbacks.Callback):
   """Attacks the model after the epochs that are due.
 
   Args:
-    signals: model -> logits of members and non-members.
+    signals: returns the model's present outputs on members and non-members.
     audit: (signals, epoch, logs) -> the attacks' results and scores.
     keep: (epoch, signals, report) -> None, writes them down.
     due: the epochs, from 1, after which a report is made.
@@ -76,7 +76,7 @@ class PrivacyMetrics(keras.callbacks.Callback):
 
   def __init__(
     self,
-    signals: Callable[[keras.Model], Signals],
+    signals: Callable[[], Signals],
     *,
     audit: Callable[[Signals, int, Mapping[str, float]], Report],
     keep: Callable[[int, Signals, Report], None],
@@ -97,7 +97,7 @@ class PrivacyMetrics(keras.callbacks.Callback):
     if epoch not in self._due:
       return
     start = time.perf_counter()
-    signals = self._signals(self.model)
+    signals = self._signals()
     self.report = self._audit(signals, epoch, logs)
     self._keep(epoch, signals, self.report)
     self.seconds = time.perf_counter() - start

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from rnn_tf import callbacks, datasets, models, reporting, training
 from rnn_tf.attacks import audit, tf_privacy
 from rnn_tf.attacks.results import Report, to_arrays
-from rnn_tf.attacks.signals import Side, Signals, predict
+from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.errors import UsageError
 from rnn_tf.launch import LOG
 from rnn_tf.options.source import Source
+from rnn_tf.prediction import Predictor
 from rnn_tf.runs import FORMAT, RunFolder
 from rnn_tf.stack import keras
 
@@ -80,7 +81,9 @@ def train(
     data.train.labels,
     config=config.training,
     first_epoch=first_epoch,
-    callbacks=_callbacks(config, folder, data, checkpoints, steps=steps),
+    callbacks=_callbacks(
+      config, folder, data, Predictor(model), checkpoints, steps=steps
+    ),
   )
   _finish(folder, checkpoints)
 
@@ -155,13 +158,14 @@ def _callbacks(
   config: RunConfig,
   folder: RunFolder,
   data: datasets.Data,
+  predictor: Predictor,
   checkpoints: training.Checkpoints,
   *,
   steps: int,
 ) -> list[keras.callbacks.Callback]:
-  evaluation = callbacks.Evaluation(_predictor(config, data.test))
+  evaluation = callbacks.Evaluation(_outputs(config, data.test, predictor))
   privacy = callbacks.PrivacyMetrics(
-    _signals(config, data, evaluation),
+    _signals(config, data, predictor, evaluation),
     audit=_audit(config, len(data.class_names)),
     keep=_keeper(folder),
     due=set(report_epochs(config)),
@@ -178,38 +182,36 @@ def _callbacks(
   return [*bar * sys.stderr.isatty(), evaluation, privacy, journal]
 
 
-def _predictor(
-  config: RunConfig, split: datasets.Split
-) -> Callable[[keras.Model], Side]:
-  """Returns a function from a model to its outputs on a split."""
+def _outputs(
+  config: RunConfig, split: datasets.Split, predictor: Predictor
+) -> Callable[[], Side]:
+  """Returns a function to the model's present outputs on a split."""
   inputs = models.inputs(config.model, split.images)
-
-  def predictions(model: keras.Model) -> Side:
-    return Side(ids=split.ids, labels=split.labels, logits=predict(model, inputs))
-
-  return predictions
+  return lambda: Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
 
 
 def _signals(
-  config: RunConfig, data: datasets.Data, evaluation: callbacks.Evaluation
-) -> Callable[[keras.Model], Signals]:
-  """Returns a function from a model to what the attacks see of it."""
+  config: RunConfig,
+  data: datasets.Data,
+  predictor: Predictor,
+  evaluation: callbacks.Evaluation,
+) -> Callable[[], Signals]:
+  """Returns a function to what the attacks see of the model at present."""
   members = data.train
   if config.report.report_members is not None:
     chosen = audit.sample_members(
       len(members), config.report.report_members, seed=config.training.seed
     )
     members = members.select(chosen)
-  on_members = _predictor(config, members)
-  on_holdout = _predictor(config, data.holdout)
-
-  def signals(model: keras.Model) -> Signals:
+  on_members = _outputs(config, members, predictor)
+  if config.data.nonmembers == 'holdout':
+    on_nonmembers = _outputs(config, data.holdout, predictor)
+  else:
     # Validation has just predicted the test set: that is not done twice.
-    if config.data.nonmembers == 'test':
-      return Signals(members=on_members(model), nonmembers=evaluation.side)
-    return Signals(members=on_members(model), nonmembers=on_holdout(model))
+    def on_nonmembers():
+      return evaluation.side
 
-  return signals
+  return lambda: Signals(members=on_members(), nonmembers=on_nonmembers())
 
 
 def _audit(

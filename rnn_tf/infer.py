@@ -75,7 +75,7 @@ def _predict(
 ):
   """Returns the network's answers on the whole test set, and its images."""
   from rnn_tf import datasets, inference, models, training
-  from rnn_tf.attacks.signals import predict
+  from rnn_tf.prediction import Predictor
 
   config = folder.config()
   launch.set_up_tensorflow(config.training)
@@ -97,7 +97,7 @@ def _predict(
   )
   weights = folder.path / 'weights' / f'{options.weights}.weights.h5'
   training.load_weights(model, weights)
-  logits = predict(model, models.inputs(config.model, test.images))
+  logits = Predictor(model)(models.inputs(config.model, test.images))
   answers = inference.predictions(logits, test.labels, ids=test.ids, class_names=names)
   return answers, test.images
 

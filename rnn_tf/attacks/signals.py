@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy import special
@@ -101,22 +99,3 @@ class Signals:
 
   members: Side
   nonmembers: Side
-
-
-def predict(model: Any, inputs: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-  """Returns a model's logits, (n, classes) float32.
-
-  Args:
-    model: has Keras' `predict`, or is a callable from inputs to logits.
-    inputs: (n, ...) what the model takes.
-    batch_size: examples predicted at once.
-  """
-  if hasattr(model, 'predict'):
-    logits = model.predict(inputs, batch_size=batch_size, verbose=0)
-    return np.asarray(logits, np.float32)
-  call: Callable[[np.ndarray], np.ndarray] = model
-  parts = [
-    np.asarray(call(inputs[start : start + batch_size]), np.float32)
-    for start in range(0, len(inputs), batch_size)
-  ]
-  return np.concatenate(parts)

@@ -53,29 +53,5 @@ class SideTest(absltest.TestCase):
       signals.Side(np.arange(3), np.arange(4), np.zeros((4, 2), np.float32))
 
 
-class PredictTest(absltest.TestCase):
-  def test_callable_sees_each_example_once_in_batches(self):
-    sizes = []
-
-    def model(batch):
-      sizes.append(len(batch))
-      return batch * 2.0
-
-    inputs = np.arange(10.0).reshape(5, 2)
-    logits = signals.predict(model, inputs, batch_size=2)
-    self.assertEqual(sizes, [2, 2, 1])
-    self.assertEqual(logits.dtype, np.float32)
-    np.testing.assert_array_equal(logits, inputs * 2)
-
-  def test_keras_model_is_asked_to_predict(self):
-    class Model:
-      def predict(self, inputs, *, batch_size, verbose):
-        assert (batch_size, verbose) == (3, 0)
-        return inputs + 1.0
-
-    logits = signals.predict(Model(), np.zeros((4, 2)), batch_size=3)
-    np.testing.assert_array_equal(logits, np.ones((4, 2), np.float32))
-
-
 if __name__ == '__main__':
   absltest.main()
