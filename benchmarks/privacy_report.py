@@ -29,6 +29,7 @@ from rnn_tf.attacks.results import to_arrays
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import DataConfig, ModelConfig, ReportConfig, TrainingConfig
 from rnn_tf.prediction import Predictor
+from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras
 from rnn_tf.stack import tf_privacy as tf_privacy_module
 
@@ -146,7 +147,9 @@ def ours(
       seed=0,
     )
     with tempfile.TemporaryDirectory() as folder:
-      np.savez(pathlib.Path(folder) / 'scores.npz', **to_arrays(report, signals))
+      run = RunFolder(folder)
+      run.write_npz('scores.npz', to_arrays(report, signals))
+      run.write_lines(result.to_json() for result in report.results)
   return _parts(predicting, attacking)
 
 

@@ -54,8 +54,8 @@ class Evaluation(keras.callbacks.Callback):
       if not np.isfinite(logs[name]):
         raise UsageError(
           f'the {name} became {logs[name]} in epoch {epoch + 1}: training has '
-          f'diverged; epochs 1 to {epoch} are kept; lower --learning_rate and start '
-          'again with --overwrite or another --run_dir'
+          f'diverged; what was written for the {epoch} epochs before is kept; lower '
+          '--learning_rate and start again with --overwrite or another --run_dir'
         )
     self.seconds = time.perf_counter() - self._start
 

@@ -175,7 +175,7 @@ class TrainingConfig:
     batch_size: examples a step.
     optimizer: one of `OPTIMIZERS`.
     learning_rate: the optimizer's, constant over the run.
-    seed: seed of the weights and of the order of the examples.
+    seed: of the weights, the order of the examples, and the attacks.
     deterministic: bit-for-bit the same numbers on the same machine.
     mixed_precision: compute in 16-bit floats, keep weights in 32.
   """
@@ -193,7 +193,8 @@ class TrainingConfig:
     check_at_least('batch_size', self.batch_size, 1)
     check_choice('optimizer', self.optimizer, OPTIMIZERS)
     check_positive('learning_rate', self.learning_rate)
-    check_at_least('seed', self.seed, 0)
+    if not 0 <= self.seed < 2**32:
+      raise UsageError(f'--seed={self.seed}: must be at least 0 and below 2**32')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

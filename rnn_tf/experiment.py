@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -69,21 +70,40 @@ def train(
   steps = training.steps_per_epoch(len(data.train), config.training.batch_size)
   model = build(config, data)
   training.compile_model(model, config.training)
-  folder.open(overwrite=overwrite)
-  _record(config, folder, data, model)
+  folder.open(config, overwrite=overwrite)
+  _record(config, folder, data=data, parameters=model.count_params())
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   folder.forget_after(first_epoch)
-  LOG.info(_greeting(config, data, model, folder, first_epoch))
+  LOG.info(
+    '%s (%s parameters) on %s: %s; writing to %s%s',
+    config.model.label(),
+    f'{model.count_params():,}',
+    data.name,
+    f'{len(data.train):,} training examples, {len(data.test):,} test examples',
+    folder,
+    f'; going on after epoch {first_epoch}' if first_epoch else '',
+  )
+  inputs = models.inputs(config.model, data.train.images)
+  evaluation, privacy = _observers(
+    config, folder, data=data, model=model, inputs=inputs
+  )
+  journal = callbacks.Journal(
+    folder,
+    checkpoints,
+    evaluation=evaluation,
+    privacy=privacy,
+    epochs=config.training.epochs,
+    show=LOG.info,
+  )
+  bar = callbacks.ProgressBar(steps, config.training.epochs)
   training.fit(
     model,
-    models.inputs(config.model, data.train.images),
+    inputs,
     data.train.labels,
     config=config.training,
     first_epoch=first_epoch,
-    callbacks=_callbacks(
-      config, folder, data, Predictor(model), checkpoints, steps=steps
-    ),
+    callbacks=[*[bar] * sys.stderr.isatty(), evaluation, privacy, journal],
   )
   _finish(folder, checkpoints)
 
@@ -98,24 +118,34 @@ def build(config: RunConfig, data: datasets.Data) -> keras.Model:
 
 
 def _record(
-  config: RunConfig, folder: RunFolder, data: datasets.Data, model: keras.Model
+  config: RunConfig, folder: RunFolder, *, data: datasets.Data, parameters: int
 ) -> None:
   """Writes what the run is, or makes sure that a resumed one is still that.
 
   Raises:
     UsageError: the data has changed since the run began.
   """
+  about = {
+    'name': data.name,
+    'version': data.version,
+    'class_names': list(data.class_names),
+    'train': len(data.train),
+    'holdout': len(data.holdout),
+    'test': len(data.test),
+    'image_shape': list(data.train.images.shape[1:]),
+    'checksums': {
+      'train': data.train.checksum(),
+      'holdout': data.holdout.checksum(),
+      'test': data.test.checksum(),
+    },
+  }
+  versions = {name: metadata.version(name) for name in VERSIONED}
+  if (folder.path / 'config.json').exists():
+    _compare(folder, about, versions)
+    return
   examples = {
     f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
   }
-  if (folder.path / 'config.json').exists():
-    stored = folder.read_npz('examples.npz')
-    if any(not np.array_equal(stored[name], ids) for name, ids in examples.items()):
-      raise UsageError(
-        f'{folder}: its examples are not those of {data.name} {data.version} as it is '
-        'now: the data set has changed; --overwrite starts again'
-      )
-    return
   folder.write_npz('examples.npz', examples)
   folder.write_json(
     'config.json',
@@ -123,95 +153,77 @@ def _record(
       'format': FORMAT,
       'name': folder.path.name,
       'config': to_json(config),
-      'versions': {name: metadata.version(name) for name in VERSIONED},
+      'versions': versions,
       'command': shlex.join(['python', '-m', 'rnn_tf.train', *sys.argv[1:]]),
-      'data': {
-        'name': data.name,
-        'version': data.version,
-        'class_names': list(data.class_names),
-        'train': len(data.train),
-        'holdout': len(data.holdout),
-        'test': len(data.test),
-        'image_shape': list(data.train.images.shape[1:]),
-      },
-      'parameters': model.count_params(),
+      'data': about,
+      'parameters': parameters,
     },
   )
 
 
-def _greeting(
+def _compare(
+  folder: RunFolder, about: Mapping[str, Any], versions: Mapping[str, str]
+) -> None:
+  """Compares a resumed run's data and packages with those that it began with."""
+  record = folder.record()
+  if record.get('data') != about:
+    raise UsageError(
+      f'{folder}: began with other examples than {about["name"]} {about["version"]} '
+      'holds now: the data set has changed; --overwrite starts again'
+    )
+  for name, version in versions.items():
+    before = record.get('versions', {}).get(name)
+    if before != version:
+      LOG.warning('%s began with %s %s, goes on with %s', folder, name, before, version)
+
+
+def _observers(
   config: RunConfig,
+  folder: RunFolder,
+  *,
   data: datasets.Data,
   model: keras.Model,
-  folder: RunFolder,
-  first_epoch: int,
-) -> str:
-  text = (
-    f'{config.model.label()} ({model.count_params():,} parameters) on {data.name}: '
-    f'{len(data.train):,} training examples, {len(data.test):,} test '
-    f'examples; writing to {folder}'
-  )
-  return f'{text}; going on after epoch {first_epoch}' if first_epoch else text
+  inputs: np.ndarray,
+) -> tuple[callbacks.Evaluation, callbacks.PrivacyMetrics]:
+  """Returns the callbacks that look at the model after each epoch.
 
+  Args:
+    config: the run's.
+    folder: the run's.
+    data: the run's.
+    model: the one that is trained.
+    inputs: the training examples as the model takes them.
+  """
+  predictor = Predictor(model)
 
-def _callbacks(
-  config: RunConfig,
-  folder: RunFolder,
-  data: datasets.Data,
-  predictor: Predictor,
-  checkpoints: training.Checkpoints,
-  *,
-  steps: int,
-) -> list[keras.callbacks.Callback]:
-  evaluation = callbacks.Evaluation(_outputs(config, data.test, predictor))
-  privacy = callbacks.PrivacyMetrics(
-    _signals(config, data, predictor, evaluation),
-    audit=_audit(config, len(data.class_names)),
-    keep=_keeper(folder),
-    due=set(report_epochs(config)),
-  )
-  journal = callbacks.Journal(
-    folder,
-    checkpoints,
-    evaluation=evaluation,
-    privacy=privacy,
-    epochs=config.training.epochs,
-    show=LOG.info,
-  )
-  bar = [callbacks.ProgressBar(steps, config.training.epochs)]
-  return [*bar * sys.stderr.isatty(), evaluation, privacy, journal]
+  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
+    return Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
 
-
-def _outputs(
-  config: RunConfig, split: datasets.Split, predictor: Predictor
-) -> Callable[[], Side]:
-  """Returns a function to the model's present outputs on a split."""
-  inputs = models.inputs(config.model, split.images)
-  return lambda: Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
-
-
-def _signals(
-  config: RunConfig,
-  data: datasets.Data,
-  predictor: Predictor,
-  evaluation: callbacks.Evaluation,
-) -> Callable[[], Signals]:
-  """Returns a function to what the attacks see of the model at present."""
-  members = data.train
+  members, holdout = data.train, data.holdout
   if config.report.report_members is not None:
     chosen = audit.sample_members(
       len(members), config.report.report_members, seed=config.training.seed
     )
-    members = members.select(chosen)
-  on_members = _outputs(config, members, predictor)
-  if config.data.nonmembers == 'holdout':
-    on_nonmembers = _outputs(config, data.holdout, predictor)
-  else:
-    # Validation has just predicted the test set: that is not done twice.
-    def on_nonmembers():
-      return evaluation.side
+    members, inputs = members.select(chosen), inputs[chosen]
+  test_inputs = models.inputs(config.model, data.test.images)
+  holdout_inputs = models.inputs(config.model, holdout.images)
+  evaluation = callbacks.Evaluation(lambda: outputs(data.test, test_inputs))
 
-  return lambda: Signals(members=on_members(), nonmembers=on_nonmembers())
+  def signals() -> Signals:
+    # Validation has just predicted the test set: that is not done twice.
+    if config.data.nonmembers == 'test':
+      nonmembers = evaluation.side
+    else:
+      nonmembers = outputs(holdout, holdout_inputs)
+    return Signals(members=outputs(members, inputs), nonmembers=nonmembers)
+
+  privacy = callbacks.PrivacyMetrics(
+    signals,
+    audit=_audit(config, len(data.class_names)),
+    keep=_keeper(folder),
+    due=set(report_epochs(config)),
+  )
+  return evaluation, privacy
 
 
 def _audit(

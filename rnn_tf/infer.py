@@ -82,7 +82,14 @@ def _predict(
   test = datasets.load_test(
     config.data, data_dir=where.data_dir, download=where.download
   )
-  if test.ids.tolist() != folder.read_npz('examples.npz')['test_ids'].tolist():
+  record = folder.record()
+  try:
+    names, checksum = record['data']['class_names'], record['data']['checksums']['test']
+  except (KeyError, TypeError) as error:
+    raise UsageError(
+      f'--run={folder}: its config.json is damaged (no {error})'
+    ) from error
+  if test.checksum() != checksum:
     raise UsageError(
       f'--run={folder}: its test images are not those of {config.data.dataset} as it '
       'is now: the data set has changed; point --data_dir at the one it was trained on'
@@ -91,7 +98,6 @@ def _predict(
     raise UsageError(
       f'--num_examples={options.num_examples}: the run has {len(test)} test images'
     )
-  names = folder.record()['data']['class_names']
   model = models.build(
     config.model, image_shape=test.images.shape[1:], num_classes=len(names)
   )

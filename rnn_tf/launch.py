@@ -26,6 +26,7 @@ def run(
   command: str,
   description: str,
   options: Sequence[types.ModuleType],
+  interrupted: str = 'interrupted',
   argv: Sequence[str] | None = None,
 ) -> int:
   """Parses the flags, runs `main`, and returns the exit code.
@@ -35,6 +36,7 @@ def run(
     command: how it is called, such as `python -m rnn_tf.train`.
     description: what it does, for `--help`.
     options: the option modules whose flags the command takes.
+    interrupted: what to say on Ctrl-C.
     argv: the arguments with the program's name first; None means `sys.argv`.
   """
   _log_to_stderr()
@@ -50,7 +52,7 @@ def run(
     print(f'{command}: {error}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print('interrupted: the same command resumes', file=sys.stderr)
+    print(interrupted, file=sys.stderr)
     return 130
 
 

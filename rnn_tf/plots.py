@@ -241,7 +241,7 @@ def roc_loglog(curves: Sequence[RocCurve], *, title: str, subtitle: str = '') ->
   """
   figure, (axes,) = canvas(title, subtitle, height=6.4, columns=1)
   looks = Looks([x.run for x in curves], [x.attack for x in curves])
-  lowest = 1 / max(curve.n_nonmembers for curve in curves)
+  lowest = min(0.1, 1 / max(curve.n_nonmembers for curve in curves))
   axes.plot([lowest, 1], [lowest, 1], color=GREY, linewidth=1)
   for curve in curves:
     look = {**looks(curve.run, curve.attack), 'marker': None}

@@ -16,7 +16,6 @@ from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError, closest_match
 from rnn_tf.runs import RunFolder
 
-_METRICS = ('epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy')
 _SECONDS = ('seconds', 'report_seconds')
 _SHARES = ('auc', 'auc_low', 'auc_high', 'auc_null_half_width', 'advantage')
 
@@ -187,15 +186,12 @@ def _frozen(value: Any) -> Any:
 
 
 def _metrics(place: RunFolder) -> pd.DataFrame:
-  """Reads metrics.csv and checks that the columns the reports need are there."""
+  """Reads metrics.csv, of at least one epoch."""
   metrics = pd.DataFrame(place.read_rows())
   if metrics.empty:
     raise UsageError(
       f'{place}: no epoch is finished yet: start its command again to train it'
     )
-  missing = [name for name in _METRICS if name not in metrics]
-  if missing:
-    raise UsageError(f'{place}/metrics.csv has no column {missing[0]}: it was edited')
   return metrics
 
 
@@ -203,11 +199,7 @@ def _finished(place: RunFolder, epochs: int) -> dict[str, Any] | None:
   """Reads result.json and checks it against metrics.csv."""
   if not place.finished:
     return None
-  result = place.read_json('result.json')
-  if not isinstance(result, dict) or not isinstance(
-    result.get('seconds'), numbers.Real
-  ):
-    raise UsageError(f'{place}/result.json has no seconds: it was edited')
+  result = place.result()
   if result.get('epochs') != epochs:
     raise UsageError(
       f'{place}/result.json says {result.get("epochs")} epochs, metrics.csv has '

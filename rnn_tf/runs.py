@@ -9,6 +9,7 @@ import csv
 import fcntl
 import io
 import json
+import numbers
 import os
 import pathlib
 import shutil
@@ -22,13 +23,28 @@ from rnn_tf.errors import UsageError
 
 FORMAT = 1
 
+METRICS = ('epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy')
+"""Columns that metrics.csv has at least."""
+
+# config.json says that a folder is a run: it goes last when one is cleared.
 OWN_FILES = (
-  'config.json',
-  'examples.npz',
+  'result.json',
   'metrics.csv',
   'privacy.jsonl',
-  'result.json',
+  'examples.npz',
+  'config.json',
 )
+RESULT = {
+  'epochs': int,
+  'best_epoch': int,
+  'best_val_accuracy': numbers.Real,
+  'train_accuracy': numbers.Real,
+  'val_accuracy': numbers.Real,
+  'seconds': numbers.Real,
+  'privacy': dict,
+}
+"""What result.json holds."""
+
 OWN_FOLDERS = ('checkpoint', 'inference', 'plots', 'scores', 'tensorboard', 'weights')
 
 
@@ -72,14 +88,17 @@ class RunFolder:
       UsageError: the folder is a file, holds something else than a run, holds
         a run with another config, or cannot be written to.
     """
-    if self.path.is_dir() and any(self.path.iterdir()):
-      if not (self.path / 'config.json').is_file():
-        raise UsageError(
-          f'--run_dir={self}: holds files but no run (no config.json): name an '
-          'empty or a new folder'
-        )
-      if not overwrite:
-        self._check_same(config)
+    try:
+      self._check_writable()
+      if not self._is_new():
+        self._check_own()
+        if not overwrite:
+          self._check_same(config)
+    except OSError as error:
+      raise UsageError(f'--run_dir={self}: {error.strerror}: name another') from error
+
+  def _check_writable(self) -> None:
+    """Looks at the folder, or the nearest one above that is there."""
     for parent in (self.path, *self.path.absolute().parents):
       if parent.exists():
         if not parent.is_dir():
@@ -87,6 +106,29 @@ class RunFolder:
         if not os.access(parent, os.W_OK | os.X_OK):
           raise UsageError(f'--run_dir={self}: no permission to write in {parent}')
         return
+
+  def _is_new(self) -> bool:
+    """Whether there is nothing but what a run killed in its first moments leaves."""
+    if not self.path.is_dir():
+      return True
+    names = {path.name for path in self.path.iterdir()}
+    return all(
+      name in ('.lock', 'examples.npz') or name.endswith('.tmp') for name in names
+    )
+
+  def _check_own(self) -> None:
+    """Refuses a folder that is not a run's: nothing in it may be deleted."""
+    if not (self.path / 'config.json').is_file():
+      raise UsageError(
+        f'--run_dir={self}: holds files but no run (no config.json): name an empty '
+        'or a new folder'
+      )
+    # The lock and the ids tell a run whose config.json is damaged.
+    if not any((self.path / name).exists() for name in ('.lock', 'examples.npz')):
+      raise UsageError(
+        f'--run_dir={self}: its config.json is not one of rnn_tf: name an empty or a '
+        'new folder'
+      )
 
   def _check_same(self, config: configs.RunConfig) -> None:
     stored = self.config()
@@ -97,14 +139,16 @@ class RunFolder:
         'flags to resume it, --run_dir for a new folder, or --overwrite'
       )
 
-  def open(self, *, overwrite: bool) -> None:
+  def open(self, config: configs.RunConfig, *, overwrite: bool) -> None:
     """Creates the folder, takes its lock, and clears it if asked to.
 
     The lock is held as long as this object lives, and ends with its process,
-    however that ends.
+    however that ends. What `check` found is looked at again under the lock: a
+    process that held it may have changed it.
 
     Raises:
-      UsageError: the folder cannot be created, or another process is using it.
+      UsageError: the folder cannot be created, another process is using it, or it
+        has become another run's or finished.
     """
     try:
       self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,8 +162,17 @@ class RunFolder:
         f'--run_dir={self}: another process is working in it: wait for it, or name '
         'another folder'
       ) from None
+    self.check(config, overwrite=overwrite)
+    if self.finished and not overwrite:
+      raise UsageError(f'{self}: another process has finished this run meanwhile')
+    self._sweep()
     if overwrite:
       self._clear()
+
+  def _sweep(self) -> None:
+    """Removes the temporary files of a killed process."""
+    for path in [*self.path.glob('.*.tmp'), *self.path.glob('*/.*tmp*')]:
+      path.unlink()
 
   def close(self) -> None:
     """Gives the lock back."""
@@ -128,10 +181,25 @@ class RunFolder:
       self._lock = None
 
   def _clear(self) -> None:
-    for name in OWN_FILES:
-      (self.path / name).unlink(missing_ok=True)
+    (self.path / 'result.json').unlink(missing_ok=True)
     for name in OWN_FOLDERS:
       shutil.rmtree(self.path / name, ignore_errors=True)
+    for name in OWN_FILES:
+      (self.path / name).unlink(missing_ok=True)
+
+  def result(self) -> dict[str, Any]:
+    """Returns result.json.
+
+    Raises:
+      UsageError: it is missing or damaged.
+    """
+    result = self.read_json('result.json')
+    if not isinstance(result, dict):
+      raise self._damaged(self.path / 'result.json', 'no object')
+    for name, kind in RESULT.items():
+      if not isinstance(result.get(name), kind):
+        raise self._damaged(self.path / 'result.json', f'no {name}')
+    return result
 
   def config(self) -> configs.RunConfig:
     """Returns the stored config.
@@ -185,35 +253,52 @@ class RunFolder:
     self.write(name, buffer.getvalue())
     os.chmod(self.path / name, 0o600)
 
-  def read_npz(self, name: str) -> dict[str, np.ndarray]:
-    """Returns the arrays of an npz file; nothing in it is unpickled."""
+  def read_npz(self, name: str, *, needs: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Returns the arrays of an npz file; nothing in it is unpickled.
+
+    Raises:
+      UsageError: the file is missing or damaged, or has no array of a name that
+        is in `needs`.
+    """
     try:
       with np.load(self.path / name, allow_pickle=False) as arrays:
-        return dict(arrays)
+        found = dict(arrays)
+      missing = [need for need in needs if need not in found]
+      if missing:
+        raise ValueError(f'no array {missing[0]}')
+      return found
     except FileNotFoundError:
       raise UsageError(f'{self}: has no {name}') from None
     except Exception as error:  # zipfile, zlib and NumPy each raise their own.
       raise UsageError(f'{self}/{name} is damaged: {error}') from error
 
   def read_rows(self) -> list[dict[str, float]]:
-    """Returns metrics.csv, one dict an epoch, in order; empty if there is none."""
+    """Returns metrics.csv, one dict an epoch, in order; empty if there is none.
+
+    Raises:
+      UsageError: a column or an epoch is missing, or a value is no number.
+    """
     path = self.path / 'metrics.csv'
     if not path.exists():
       return []
-    with open(path, newline='', encoding='utf-8') as file:
-      try:
+    try:
+      with open(path, newline='', encoding='utf-8') as file:
         rows = [
           {key: float(value) for key, value in row.items()}
           for row in csv.DictReader(file)
         ]
-        epochs = [int(row['epoch']) for row in rows]
-      except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-          f'{path} is damaged ({error}): --overwrite starts again'
-        ) from error
+      epochs = [int(row['epoch']) for row in rows]
+      missing = [name for name in METRICS for row in rows[:1] if name not in row]
+    except (KeyError, TypeError, ValueError) as error:
+      raise self._damaged(path, error) from error
+    if missing:
+      raise self._damaged(path, f'no column {missing[0]}')
     if epochs != list(range(1, len(rows) + 1)):
-      raise UsageError(f'{path} is damaged (epochs {epochs}): --overwrite starts again')
+      raise self._damaged(path, f'epochs {epochs}')
     return [{**row, 'epoch': epoch} for row, epoch in zip(rows, epochs, strict=True)]
+
+  def _damaged(self, path: pathlib.Path, why: Any) -> UsageError:
+    return UsageError(f'{path} is damaged ({why}): --overwrite starts again')
 
   def write_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
     """Writes metrics.csv whole."""
@@ -229,18 +314,25 @@ class RunFolder:
     self.write('metrics.csv', text.getvalue().encode())
 
   def read_lines(self) -> list[dict[str, Any]]:
-    """Returns privacy.jsonl, one dict a line; empty if there is none."""
+    """Returns privacy.jsonl, one dict a line; empty if there is none.
+
+    Raises:
+      UsageError: a line is no JSON object with the fields that resuming needs.
+    """
     path = self.path / 'privacy.jsonl'
     if not path.exists():
       return []
+    lines = []
     try:
-      return [
-        json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()
-      ]
+      texts = path.read_text(encoding='utf-8').splitlines()
+      for number, text in enumerate(texts, start=1):
+        line = json.loads(text)
+        if not isinstance(line, dict) or not {'epoch', 'attack', 'slice'} <= set(line):
+          raise ValueError(f'line {number} is no attack result')
+        lines.append(line)
     except ValueError as error:
-      raise UsageError(
-        f'{path} is damaged ({error}): --overwrite starts again'
-      ) from error
+      raise self._damaged(path, error) from error
+    return lines
 
   def write_lines(self, lines: Iterable[Mapping[str, Any]]) -> None:
     """Writes privacy.jsonl whole."""
@@ -254,10 +346,14 @@ class RunFolder:
     epoch is trained again, and must not be listed twice.
     """
     rows = self.read_rows()
-    if len(rows) < epoch:
+    # A process that is killed leaves at most one row more than its checkpoint.
+    if not epoch <= len(rows) <= epoch + 1:
+      found = (
+        f'the checkpoint is of epoch {epoch}' if epoch else 'there is no checkpoint'
+      )
       raise UsageError(
-        f'{self}/metrics.csv ends at epoch {len(rows)} but the checkpoint is of epoch '
-        f'{epoch}: the folder was edited; --overwrite starts again'
+        f'{self}: metrics.csv ends at epoch {len(rows)} but {found}: the folder was '
+        'edited; --overwrite starts again'
       )
     if len(rows) > epoch:
       self.write_rows(rows[:epoch])

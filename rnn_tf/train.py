@@ -43,11 +43,11 @@ def main() -> None:
 
 def summary(folder: RunFolder) -> str:
   """Returns the last lines on the screen: the result, and what to do next."""
-  result = folder.read_json('result.json')
+  result = folder.result()
   lines = [
-    f'accuracy: {result["train_accuracy"]:.4f} on the training examples, '
-    f'{result["val_accuracy"]:.4f} on the test examples after {result["epochs"]} '
-    f'epochs; best {result["best_val_accuracy"]:.4f} after epoch {result["best_epoch"]}'
+    f'running training accuracy {result["train_accuracy"]:.4f}, test accuracy '
+    f'{result["val_accuracy"]:.4f} after {result["epochs"]} epochs; best '
+    f'{result["best_val_accuracy"]:.4f} after epoch {result["best_epoch"]}'
   ]
   for attack, figures in result['privacy'].items():
     lines.append(
@@ -64,6 +64,10 @@ def summary(folder: RunFolder) -> str:
 if __name__ == '__main__':
   sys.exit(
     launch.run(
-      main, command='python -m rnn_tf.train', description=__doc__, options=OPTIONS
+      main,
+      command='python -m rnn_tf.train',
+      description=__doc__,
+      options=OPTIONS,
+      interrupted='interrupted: the same command, without --overwrite, resumes',
     )
   )

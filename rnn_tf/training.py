@@ -95,7 +95,12 @@ def _batches(
     return tf.gather(inputs, indices), tf.gather(labels, indices)
 
   epochs = tf.data.Dataset.range(first_epoch, config.epochs)
-  return epochs.flat_map(epoch_batches).map(gather).prefetch(tf.data.AUTOTUNE)
+  batches = epochs.flat_map(epoch_batches).map(gather).prefetch(2)
+  # Rewriting the pipeline would copy the data once more, and gains nothing here.
+  options = tf.data.Options()
+  options.experimental_optimization.apply_default_optimizations = False
+  options.autotune.enabled = False
+  return batches.with_options(options)
 
 
 _UNREADABLE = (
@@ -167,11 +172,20 @@ class Checkpoints:
         path.unlink()
 
   def finish(self, *, best_epoch: int) -> None:
-    """Leaves `final.weights.h5` and `best.weights.h5`; repeatable if killed."""
+    """Leaves `final.weights.h5` and `best.weights.h5`, and can be done again.
+
+    Raises:
+      UsageError: somebody has removed the best weights.
+    """
     self._save_weights(self._weights / 'final.weights.h5')
-    best = self._best(best_epoch)
-    if best.exists():
-      best.replace(self._weights / 'best.weights.h5')
+    best = self._weights / 'best.weights.h5'
+    if self._best(best_epoch).exists():
+      self._best(best_epoch).replace(best)
+    if not best.exists():
+      raise UsageError(
+        f'{best.parent}: the best weights, of epoch {best_epoch}, have been removed: '
+        '--overwrite starts again'
+      )
 
   def discard(self) -> None:
     """Removes the checkpoint of a run that is finished."""

@@ -38,6 +38,7 @@ class ConfigTest(parameterized.TestCase):
     (config.TrainingConfig, {'learning_rate': float('inf')}, '--learning_rate=inf'),
     (config.TrainingConfig, {'optimizer': 'adan'}, 'did you mean adam'),
     (config.TrainingConfig, {'seed': -1}, '--seed=-1'),
+    (config.TrainingConfig, {'seed': 2**32}, 'below 2**32'),
     (config.ReportConfig, {'attacks': ('treshold',)}, 'did you mean threshold'),
     (config.ReportConfig, {'attacks': ('lr', 'lr')}, 'twice'),
     (config.ReportConfig, {'epochs_per_report': 0}, '--epochs_per_report=0'),

@@ -50,26 +50,7 @@ def write(
     training=config.TrainingConfig(epochs=epochs, seed=seed),
     report=config.ReportConfig(attacks=attacks),
   )
-  folder.write_json(
-    'config.json',
-    {
-      'format': 1,
-      'name': folder.path.name,
-      'config': config.to_json(run),
-      'versions': {},
-      'command': f'python -m rnn_tf.train --dataset={dataset} --seed={seed}',
-      'data': {
-        'name': dataset,
-        'version': '1.0.0',
-        'class_names': ['zero', 'one', 'two'],
-        'train': members,
-        'holdout': 0,
-        'test': nonmembers,
-        'image_shape': [8, 8, 1],
-      },
-      'parameters': 1234,
-    },
-  )
+  folder.write_json('config.json', _config(run, folder.path.name, members, nonmembers))
   trained = epochs if trained is None else trained
   rows = [_row(epoch, epochs) for epoch in range(1, trained + 1)]
   folder.write_rows(rows)
@@ -86,8 +67,41 @@ def write(
     )
   folder.write_lines(lines)
   if trained == epochs:
-    folder.write_json('result.json', {'epochs': epochs, 'seconds': 1.5 * epochs})
+    folder.write_json('result.json', _result(rows))
   return pathlib.Path(path)
+
+
+def _config(run, name, members, nonmembers):
+  dataset, seed = run.data.dataset, run.training.seed
+  return {
+    'format': 1,
+    'name': name,
+    'config': config.to_json(run),
+    'versions': {},
+    'command': f'python -m rnn_tf.train --dataset={dataset} --seed={seed}',
+    'data': {
+      'name': dataset,
+      'version': '1.0.0',
+      'class_names': ['zero', 'one', 'two'],
+      'train': members,
+      'holdout': 0,
+      'test': nonmembers,
+      'image_shape': [8, 8, 1],
+    },
+    'parameters': 1234,
+  }
+
+
+def _result(rows):
+  return {
+    'epochs': len(rows),
+    'best_epoch': len(rows),
+    'best_val_accuracy': rows[-1]['val_accuracy'],
+    'train_accuracy': rows[-1]['accuracy'],
+    'val_accuracy': rows[-1]['val_accuracy'],
+    'seconds': 1.5 * len(rows),
+    'privacy': {},
+  }
 
 
 def _row(epoch, epochs):

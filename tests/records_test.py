@@ -73,9 +73,8 @@ class LoadRunTest(fake_runs.RunsCase):
     ('metrics.csv', 'epoch,loss\n1,many\n', 'metrics.csv is damaged'),
     ('privacy.jsonl', '{"attack": "lr"}\n', 'line 1 is no attack result'),
     ('privacy.jsonl', '{"attack', 'privacy.jsonl is damaged'),
-    ('result.json', '{"epochs": 9, "seconds": 1}', '9 epochs'),
-    ('result.json', '{"epochs": 4}', 'no seconds'),
-    ('result.json', '[]', 'no seconds'),
+    ('result.json', '{"epochs": 4}', 'result.json is damaged'),
+    ('result.json', '[]', 'result.json is damaged'),
   )
   def test_a_damaged_file_is_refused_by_name(self, file, content, text):
     folder = self.run_folder()
@@ -94,6 +93,12 @@ class LoadRunTest(fake_runs.RunsCase):
     path.write_text(path.read_text().replace(old, new))
     with self.assertRaisesRegex(UsageError, text):
       records.load_run(path.parent)
+
+  def test_a_result_of_other_epochs_is_refused(self):
+    folder = self.run_folder()
+    fake_runs.change_json(folder / 'result.json', lambda v: v.update(epochs=9))
+    with self.assertRaisesRegex(UsageError, '9 epochs'):
+      records.load_run(folder)
 
   def test_damaged_scores_are_refused(self):
     folder = self.run_folder()

@@ -96,7 +96,7 @@ class TrainTest(parameterized.TestCase):
     code, out, err = _run(self.path, '--epochs=1')
     self.assertEqual(code, 0)
     self.assertIn('finished already', err)
-    self.assertIn('accuracy:', out)
+    self.assertIn('test accuracy', out)
     self.assertEqual((self.path / 'metrics.csv').stat().st_mtime_ns, before)
 
   def test_same_command_and_seed_give_the_same_numbers(self):

@@ -154,6 +154,11 @@ class CheckpointsTest(absltest.TestCase):
     training.load_weights(other, self.path / 'weights/final.weights.h5')
     np.testing.assert_array_equal(other.get_weights()[0], best[0] + 1)
 
+  def test_best_weights_that_were_removed_are_missed(self):
+    checkpoints = training.Checkpoints(self.path, _model(self.config))
+    with self.assertRaisesRegex(UsageError, 'of epoch 1, have been removed'):
+      checkpoints.finish(best_epoch=1)
+
   def test_damaged_checkpoint_is_refused_by_name(self):
     model = _model(self.config)
     training.Checkpoints(self.path, model).save(1, best_epoch=1)
@@ -163,7 +168,9 @@ class CheckpointsTest(absltest.TestCase):
       training.Checkpoints(self.path, _model(self.config)).restore()
 
   def test_weights_of_another_network_are_refused(self):
-    training.Checkpoints(self.path, _model(self.config)).finish(best_epoch=1)
+    checkpoints = training.Checkpoints(self.path, _model(self.config))
+    checkpoints.save(1, best_epoch=1)
+    checkpoints.finish(best_epoch=1)
     with self.assertRaisesRegex(UsageError, 'another network'):
       path = self.path / 'weights/final.weights.h5'
       training.load_weights(_model(self.config, 'lstm'), path)

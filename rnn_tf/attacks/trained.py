@@ -158,6 +158,9 @@ def _fit_and_score(
   model = ESTIMATORS[attack](len(batch.member), seed)
   _fit_quietly(model, (batch.features - mean) / spread, batch.member)
   others = (others - mean) / spread
+  if attack == 'rf':
+    # Trees that vote in parallel are added in any order: other last bits each time.
+    model.n_jobs = 1
   if attack == 'lr':
     return model.decision_function(others)
   return model.predict_proba(others)[:, 1]

@@ -13,7 +13,9 @@ _DATASET = flags.DEFINE_string(
   'digits is embedded and needs no network.',
 )
 _TRAIN_SIZE = flags.DEFINE_integer(
-  'train_size', None, 'Examples to train on, drawn from the training pool by seed.'
+  'train_size',
+  None,
+  'Examples to train on, drawn from the training pool by --data_seed.',
 )
 _TRAIN_FRACTION = flags.DEFINE_float(
   'train_fraction', None, 'Share of the training pool to train on (0 to 1).'

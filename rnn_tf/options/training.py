@@ -19,7 +19,9 @@ _LEARNING_RATE = flags.DEFINE_float(
   'learning_rate', _DEFAULT.learning_rate, "The optimizer's step size."
 )
 _SEED = flags.DEFINE_integer(
-  'seed', _DEFAULT.seed, 'Seed of the weights and of the order of the examples.'
+  'seed',
+  _DEFAULT.seed,
+  'Seed of the weights, the order of the examples, and the attacks.',
 )
 _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic',
