@@ -90,7 +90,7 @@ def open_dataset(
   builder = _builder(name, root)
   _check_features(builder)
   if not _is_prepared(builder):
-    builder = _prepared(builder, name, root, download)
+    builder = _prepared(builder, name, root=root, download=download)
   _check_splits(builder)
   return builder
 
@@ -191,7 +191,7 @@ def _is_prepared(builder: Builder) -> bool:
   return os.path.isdir(builder.data_dir)
 
 
-def _prepared(builder: Builder, name: str, root: str, download: bool) -> Builder:
+def _prepared(builder: Builder, name: str, *, root: str, download: bool) -> Builder:
   """Downloads and prepares what is not there, and returns its builder."""
   embedded = builder.name == 'digits'
   if not (embedded or download):

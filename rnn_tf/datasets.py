@@ -93,8 +93,8 @@ def load(
   pool = len(labels)
   drawn = _draw(train_count(config, pool), pool, rng)
   left_out = np.setdiff1d(np.arange(pool), drawn)
-  train = _split(images, labels, drawn, 'train')
-  holdout = _split(images, labels, left_out, 'train')
+  train = _split(images, labels, ids=drawn, source='train')
+  holdout = _split(images, labels, ids=left_out, source='train')
   del images
   test = _test(config, builder)
   if train.images.shape[1:] != test.images.shape[1:]:
@@ -129,7 +129,7 @@ def sizes(config: DataConfig, *, data_dir: str | None = None) -> tuple[int, int]
       `config.DATASETS`, so that its size is not known yet.
   """
   pool, test = dataset_files.split_sizes(config.dataset, data_dir=data_dir)
-  return pool, _count('test_size', config.test_size, test, 'test')
+  return pool, _count('test_size', config.test_size, available=test, what='test')
 
 
 def train_count(config: DataConfig, pool: int) -> int:
@@ -141,7 +141,7 @@ def train_count(config: DataConfig, pool: int) -> int:
   size = config.train_size
   if config.train_fraction is not None:
     size = max(1, round(config.train_fraction * pool))
-  count = _count('train_size', size, pool, 'training')
+  count = _count('train_size', size, available=pool, what='training')
   if config.nonmembers == 'holdout' and count == pool:
     raise UsageError(
       f'--nonmembers=holdout: none of the {pool} training examples is left out; '
@@ -150,7 +150,7 @@ def train_count(config: DataConfig, pool: int) -> int:
   return count
 
 
-def _count(flag: str, size: int | None, available: int, what: str) -> int:
+def _count(flag: str, size: int | None, *, available: int, what: str) -> int:
   if size is None:
     return available
   if size > available:
@@ -175,12 +175,13 @@ def _draw(count: int, available: int, rng: np.random.Generator) -> np.ndarray:
 def _test(config: DataConfig, builder: dataset_files.Builder) -> Split:
   _, rng = _generators(config)
   images, labels = _read(builder, 'test')
-  count = _count('test_size', config.test_size, len(labels), 'test')
-  return _split(images, labels, _draw(count, len(labels), rng), 'test')
+  count = _count('test_size', config.test_size, available=len(labels), what='test')
+  ids = _draw(count, len(labels), rng)
+  return _split(images, labels, ids=ids, source='test')
 
 
 def _split(
-  images: np.ndarray, labels: np.ndarray, ids: np.ndarray, source: str
+  images: np.ndarray, labels: np.ndarray, *, ids: np.ndarray, source: str
 ) -> Split:
   """Picks `ids` and turns their pixels into float32 in [0, 1], copying them once."""
   picked = np.empty((len(ids), *images.shape[1:]), np.float32)
@@ -208,12 +209,16 @@ def _read(builder: dataset_files.Builder, split: str) -> tuple[np.ndarray, np.nd
   if not images:
     raise UsageError(f'--dataset={builder.name}: its {split} split is empty')
   pixels, classes = np.concatenate(images), np.concatenate(labels).astype(np.int64)
-  _check_values(builder, split, pixels, classes)
+  _check_values(builder, split, images=pixels, labels=classes)
   return pixels, classes
 
 
 def _check_values(
-  builder: dataset_files.Builder, split: str, images: np.ndarray, labels: np.ndarray
+  builder: dataset_files.Builder,
+  split: str,
+  *,
+  images: np.ndarray,
+  labels: np.ndarray,
 ) -> None:
   classes = builder.info.features['label'].num_classes
   if labels.min() < 0 or labels.max() >= classes:

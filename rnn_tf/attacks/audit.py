@@ -64,7 +64,9 @@ def run(
     'train_accuracy': float(train_accuracy),
     'val_accuracy': float(val_accuracy),
   }
-  return _report(signals, scores, config.attacks, class_count, context)
+  return _report(
+    signals, scores, attacks=config.attacks, class_count=class_count, context=context
+  )
 
 
 def sample_members(count: int, size: int | None, *, seed: int) -> np.ndarray:
@@ -143,6 +145,7 @@ ENGINES = {'fast': _fast_scores, 'tf_privacy': _tf_privacy_scores}
 def _report(
   signals: Signals,
   scores: Scores,
+  *,
   attacks: tuple[str, ...],
   class_count: int,
   context: Mapping,

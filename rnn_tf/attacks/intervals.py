@@ -57,7 +57,7 @@ def newcombe_interval(
 
 
 def difference_interval(
-  first: float, second: float, n_members: int, n_nonmembers: int
+  first: float, second: float, *, n_members: int, n_nonmembers: int
 ) -> tuple[float, float]:
   """Returns a 95% interval of `first` - `second`, two AUCs with these many examples.
 

@@ -326,7 +326,9 @@ def paired_delong(
   low, high = value - Z95 * error, value + Z95 * error
   same = all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
   if error == 0 and not same:
-    low, high = difference_interval(*aucs, placed[0][0].size, placed[0][1].size)
+    low, high = difference_interval(
+      *aucs, n_members=placed[0][0].size, n_nonmembers=placed[0][1].size
+    )
   return Difference(
     value=value, low=max(-1.0, low), high=min(1.0, high), standard_error=error
   )

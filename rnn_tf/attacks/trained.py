@@ -129,7 +129,9 @@ def scores(
     train, test = train_fold == 1 - fold, test_fold == fold
     batch = _Batch(features=all_features[train], member=member[train])
     model_seed = int(rng.integers(2**31))
-    values[test] = _fit_and_score(attack, batch, all_features[test], model_seed)
+    values[test] = _fit_and_score(
+      attack, batch, others=all_features[test], seed=model_seed
+    )
   return AttackScores(values[: len(members)], values[len(members) :])
 
 
@@ -149,7 +151,7 @@ def _folds(n_members, n_nonmembers, rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fit_and_score(
-  attack: str, batch: _Batch, others: np.ndarray, seed: int
+  attack: str, batch: _Batch, *, others: np.ndarray, seed: int
 ) -> np.ndarray:
   """Returns the scores of `others`, (n,), by a model trained on `batch`."""
   # Scaled by hand: a pipeline would copy and check the features again.

@@ -39,7 +39,7 @@ class IntervalsTest(parameterized.TestCase):
     self.assertAlmostEqual(intervals.null_half_width(m, n), expected, delta=2e-4)
 
   def test_difference_of_equal_aucs_straddles_zero(self):
-    low, high = intervals.difference_interval(1.0, 1.0, 30, 30)
+    low, high = intervals.difference_interval(1.0, 1.0, n_members=30, n_nonmembers=30)
     self.assertAlmostEqual(low, -high)
     self.assertGreater(high, 0.01)
 
