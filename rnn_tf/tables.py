@@ -105,7 +105,7 @@ def _run_cells(values: dict[str, Any]) -> dict[str, str]:
   epochs = f'{values["epochs"]}'
   if not values['finished']:
     epochs += f' of {values["epochs_asked"]}, unfinished'
-  best = _number(values['best_val_accuracy'])
+  best = _accuracy(values['best_val_accuracy'])
   if best:
     best += f' ({values["best_epoch"]:.0f})'
   return {
@@ -114,8 +114,8 @@ def _run_cells(values: dict[str, Any]) -> dict[str, str]:
     'model': values['model'],
     'parameters': f'{values["parameters"]:,}',
     'epochs': epochs,
-    'train acc': _number(values['train_accuracy']),
-    'val acc': _number(values['val_accuracy']),
+    'running train acc': _accuracy(values['train_accuracy']),
+    'val acc': _accuracy(values['val_accuracy']),
     'best val acc (epoch)': best,
     'seconds': '' if pd.isna(values['seconds']) else f'{values["seconds"]:,.0f}',
   }
@@ -144,6 +144,10 @@ def _attack_cells(values: dict[str, Any]) -> dict[str, str]:
       f'{values["n_nonmembers"]:.0f})'
     )
   return cells
+
+
+def _accuracy(value: float | None) -> str:
+  return '' if pd.isna(value) else f'{value:.4f}'
 
 
 def _number(value: float | None) -> str:

@@ -34,7 +34,7 @@ class TableTest(fake_runs.RunsCase):
     )
     interval = f'{result.auc:.3f} [{result.auc_low:.3f}, {result.auc_high:.3f}]'
     self.assertIn(interval, text)
-    self.assertIn('0.750 (3)', text)
+    self.assertIn('0.7500 (3)', text)
 
   def test_markdown_rows_have_the_same_cells_and_name_a_run_once(self):
     text = tables.to_markdown(tables.table([self.load()]))
