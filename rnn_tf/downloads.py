@@ -1,6 +1,7 @@
 """A time limit for TFDS's downloads."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 
 import requests
@@ -31,8 +32,13 @@ def bounded() -> Iterator[None]:
     timeout = timeout or (CONNECT_SECONDS, SILENCE_SECONDS)
     return send(self, request, *args, timeout=timeout, **kwargs)
 
+  log = logging.getLogger('urllib3')
+  level = log.level
   adapter.send, downloader.MAX_RETRIES = send_in_time, RETRIES
+  # What it says of each attempt is said once, in the end, by the exception.
+  log.setLevel(logging.ERROR)
   try:
     yield
   finally:
     adapter.send, downloader.MAX_RETRIES = send, retries
+    log.setLevel(level)
