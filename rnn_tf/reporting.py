@@ -45,10 +45,11 @@ _CAPTIONS = {
 _HOW_TO_READ = """\
 Accuracies are shares of images classified correctly: `running train acc` is the mean
 over the last epoch, while the model was learning; `val acc` that on the test images
-after it; `best val acc` the highest of any epoch. The attacks are those of the last report, on all members and
-non-members: AUC 0.5 is guessing, the advantage is the largest distance between the
-true-positive and the false-positive rate, and `TPR at 0.1% FPR` gives the true
-positives over all members, and the false positives of all non-members.
+after it; `best val acc` the highest of any epoch. The attacks are those of the last
+report, on all members and non-members: AUC 0.5 is guessing, the advantage is the
+largest distance between the true-positive and the false-positive rate, and `TPR at
+0.1% FPR` gives the true positives over all members, and the false positives of all
+non-members.
 """
 
 
