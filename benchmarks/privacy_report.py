@@ -28,6 +28,7 @@ from rnn_tf.attacks import audit, metrics, tf_privacy
 from rnn_tf.attacks.results import to_arrays
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import DataConfig, ModelConfig, ReportConfig, TrainingConfig
+from rnn_tf.errors import UsageError
 from rnn_tf.prediction import Predictor
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras
@@ -203,20 +204,34 @@ def print_times(times: dict[str, list[dict[str, np.ndarray]]]) -> None:
 
 
 def main() -> None:
-  """Trains, measures, prints."""
+  """Reads the flags, and measures."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--dataset', default='cifar10')
-  parser.add_argument('--data_dir')
-  parser.add_argument('--epochs', type=int, default=2)
-  parser.add_argument('--weights', type=pathlib.Path)
-  parser.add_argument('--repeats', type=int, default=3)
-  parser.add_argument('--seeds', type=int, default=5)
-  parser.add_argument('--report_members', type=int, default=10_000)
-  args = parser.parse_args()
+  for flag, default, text in (
+    ('dataset', 'cifar10', 'data set with images of at least 10 x 10 pixels'),
+    ('data_dir', None, 'TFDS folder'),
+    ('epochs', 2, 'epochs that the network is trained for first'),
+    ('weights', None, 'a saved Keras model, in place of training'),
+    ('repeats', 3, 'reports of each kind, made in turn'),
+    ('seeds', 5, 'seeds of the lr attack whose AUCs are compared'),
+    ('report_members', 10_000, 'members that are drawn for the quicker report'),
+  ):
+    kind = int if isinstance(default, int) else str
+    parser.add_argument(
+      f'--{flag}', default=default, type=kind, help=f'{text} (default: {default})'
+    )
+  try:
+    measure(parser.parse_args())
+  except UsageError as error:
+    parser.error(str(error))
+
+
+def measure(args: argparse.Namespace) -> None:
+  """Trains, times each way in turn, and prints the ratios."""
   data = datasets.load(DataConfig(dataset=args.dataset), data_dir=args.data_dir)
-  model = trained_model(data, epochs=args.epochs, weights=args.weights)
+  weights = pathlib.Path(args.weights) if args.weights else None
+  model = trained_model(data, epochs=args.epochs, weights=weights)
   predict = Predictor(model)
   validation, members = predict(data.test.images), predict(data.train.images)
   ways = {

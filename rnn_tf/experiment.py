@@ -19,7 +19,7 @@ from rnn_tf.launch import LOG
 from rnn_tf.options.source import Source
 from rnn_tf.prediction import Predictor
 from rnn_tf.runs import FORMAT, RunFolder
-from rnn_tf.stack import keras
+from rnn_tf.stack import keras, tf
 
 VERSIONED = (
   'tensorflow',
@@ -64,8 +64,21 @@ def train(
   """Trains `config` into `folder`, or goes on with what is there.
 
   Raises:
-    UsageError: the request cannot be met; a new folder is not created then.
+    UsageError: the request cannot be met; a new folder is not created then, but
+      where memory runs out.
   """
+  try:
+    _train(config, folder, source, overwrite=overwrite)
+  except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    raise UsageError(
+      f'{folder}: not enough memory ({str(error).splitlines()[0]}): lower '
+      '--batch_size, --hidden_size or --train_size'
+    ) from error
+
+
+def _train(
+  config: RunConfig, folder: RunFolder, source: Source, *, overwrite: bool
+) -> None:
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
   steps = training.steps_per_epoch(len(data.train), config.training.batch_size)
   model = build(config, data)

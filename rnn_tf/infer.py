@@ -10,7 +10,8 @@ from rnn_tf import launch
 from rnn_tf.errors import UsageError, closest_match
 from rnn_tf.options import inference as inference_options
 from rnn_tf.options import source
-from rnn_tf.runs import RunFolder, write_atomically
+from rnn_tf.run_files import write_atomically
+from rnn_tf.runs import RunFolder
 
 OPTIONS = (inference_options, source)
 

@@ -76,9 +76,8 @@ def _parse(argv: list[str]) -> None:
   except flags.IllegalFlagValueError as error:
     raise UsageError(_illegal_value(str(error))) from error
   except (flags.Error, OSError) as error:
-    raise UsageError(
-      f'{" ".join(str(error).split())}; --help lists the flags'
-    ) from error
+    text = ' '.join(str(error).replace('ERROR:: ', '').split())
+    raise UsageError(f'{text}; --help lists the flags') from error
   if len(rest) > 1:
     raise UsageError(f'{rest[1]!r} is not a flag: flags look like --name=value')
 

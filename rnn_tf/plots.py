@@ -170,6 +170,8 @@ def leakage_by_epoch(
       alpha=0.18,
       linewidth=0,
     )
+    if len(series.epochs) == 1:  # A band of no width cannot be seen.
+      left.vlines(series.epochs, series.auc_low, series.auc_high, color=look['color'])
     left.plot(series.epochs, series.auc, **look)
     right.plot(series.epochs, series.advantage, **look)
   left.set(title='AUC, with its 95% interval', ylabel='AUC')

@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import logging
 import numbers
 import os
 import pathlib
@@ -15,6 +16,8 @@ from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError, closest_match
 from rnn_tf.runs import RunFolder
+
+LOG = logging.getLogger('rnn_tf')
 
 _SECONDS = ('seconds', 'report_seconds')
 _SHARES = ('auc', 'auc_low', 'auc_high', 'auc_null_half_width', 'advantage')
@@ -265,6 +268,8 @@ def load_runs(patterns: Sequence[str]) -> list[RunRecord]:
   for pattern in patterns:
     found = [pathlib.Path(path) for path in sorted(glob.glob(pattern))]
     found = [path for path in found if path.is_dir()]
+    if glob.has_magic(pattern):
+      found = _with_something_to_show(found)
     if not found:
       raise UsageError(_no_match(pattern))
     for path in found:
@@ -277,6 +282,19 @@ def load_runs(patterns: Sequence[str]) -> list[RunRecord]:
         'its command again, or name the other runs'
       )
   return _named_apart(records)
+
+
+def _with_something_to_show(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+  """Passes over, and says so, what a pattern matches but cannot be shown."""
+  kept = []
+  for path in paths:
+    if not (path / 'config.json').exists():
+      LOG.warning('%s: passed over: no run in it', path)
+    elif not any((path / name).exists() for name in ('result.json', 'privacy.jsonl')):
+      LOG.warning('%s: passed over: unfinished, and no privacy report yet', path)
+    else:
+      kept.append(path)
+  return kept
 
 
 def _named_apart(records: Sequence[RunRecord]) -> list[RunRecord]:

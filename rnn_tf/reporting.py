@@ -16,7 +16,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.pictures import class_picture, pictures, sizes
 from rnn_tf.plot_style import to_png
 from rnn_tf.records import RunRecord, load_run, load_runs
-from rnn_tf.runs import write_atomically
+from rnn_tf.run_files import write_atomically
 
 __all__ = [
   'Comparison',

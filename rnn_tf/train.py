@@ -38,10 +38,10 @@ def main() -> None:
 
     launch.set_up_tensorflow(config.training)
     experiment.train(config, folder, source.from_flags(), overwrite=options.overwrite)
-  print(summary(folder))
+  print(summary(folder, data_dir=source.from_flags().data_dir))
 
 
-def summary(folder: RunFolder) -> str:
+def summary(folder: RunFolder, *, data_dir: str | None) -> str:
   """Returns the last lines on the screen: the result, and what to do next."""
   result = folder.result()
   lines = [
@@ -56,7 +56,8 @@ def summary(folder: RunFolder) -> str:
     )
   lines += [
     f'results: {folder}/ (pictures in {folder}/plots/)',
-    f'next: python -m rnn_tf.infer --run={folder}',
+    f'next: python -m rnn_tf.infer --run={folder}'
+    + (f' --data_dir={data_dir}' if data_dir else ''),
   ]
   return '\n'.join(lines)
 

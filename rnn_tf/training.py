@@ -210,7 +210,9 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
   try:
     model.load_weights(path)
   except FileNotFoundError:
-    raise UsageError(f'{path}: no such file; has the run finished?') from None
+    raise UsageError(
+      f'{path}: no such file: train the run to its end, or anew with --overwrite'
+    ) from None
   except (OSError, ValueError, KeyError) as error:
     first_line = str(error).splitlines()[0]
     raise UsageError(

@@ -131,6 +131,15 @@ class LoadRunsTest(fake_runs.RunsCase):
     with self.assertRaisesRegex(UsageError, 'young is unfinished'):
       records.load_runs([f'{self.root}/runs/*'])
 
+  def test_a_pattern_passes_over_what_cannot_be_shown(self):
+    self.run_folder('good')
+    (self.run_folder('new', trained=1) / 'privacy.jsonl').unlink()
+    (self.root / 'runs/empty').mkdir()
+    with self.assertLogs('rnn_tf', 'WARNING') as logs:
+      found = records.load_runs([str(self.root / 'runs/*')])
+    self.assertEqual([record.name for record in found], ['good'])
+    self.assertLen(logs.output, 2)
+
   def test_an_unfinished_run_with_a_report_is_taken(self):
     self.run_folder('older', trained=3)
     self.assertLen(records.load_runs([f'{self.root}/runs/*']), 1)

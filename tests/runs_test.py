@@ -7,7 +7,8 @@ from absl.testing import absltest, parameterized
 
 from rnn_tf import config
 from rnn_tf.errors import UsageError
-from rnn_tf.runs import FORMAT, METRICS, RunFolder, write_atomically
+from rnn_tf.run_files import METRICS, write_atomically
+from rnn_tf.runs import FORMAT, RunFolder
 
 
 def _started(path, run=None):

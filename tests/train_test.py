@@ -15,6 +15,7 @@ from absl.testing import absltest, flagsaver, parameterized
 
 from rnn_tf import launch, train, training
 from rnn_tf.attacks.results import AttackResult
+from rnn_tf.stack import tf
 
 _SMALL = (
   '--train_size=200',
@@ -134,6 +135,19 @@ class TrainTest(parameterized.TestCase):
     self.assertRegex(err, 'became nan in epoch 1: training has diverged')
     self.assertTrue((self.path / 'config.json').exists())
     self.assertFalse((self.path / 'result.json').exists())
+
+  def test_memory_that_runs_out_is_one_line(self):
+    error = tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating')
+    with absltest.mock.patch.object(training, 'fit', side_effect=error):
+      code, _, err = _run(self.path)
+    self.assertEqual(code, 2)
+    self.assertIn('not enough memory (OOM when allocating): lower --batch_size', err)
+
+  def test_next_command_finds_the_data_where_it_was(self):
+    folder = self.create_tempdir().full_path
+    code, out, err = _run(self.path, '--epochs=1', f'--data_dir={folder}')
+    self.assertEqual(code, 0, err)
+    self.assertIn(f'--run={self.path} --data_dir={folder}', out)
 
   def test_holdout_nonmembers_come_from_the_training_pool(self):
     code, _, err = _run(self.path, '--epochs=1', '--nonmembers=holdout')
