@@ -50,7 +50,7 @@ def _run_title(record: RunRecord) -> str:
 
 def _run_subtitle(record: RunRecord) -> str:
   training = record.config.training
-  epochs = f'{record.epochs} epochs'
+  epochs = f'{record.epochs} epoch' + 's' * (record.epochs > 1)
   if record.epochs < training.epochs:
     epochs = f'{record.epochs} of {training.epochs} epochs'
   return (

@@ -98,6 +98,10 @@ def canvas(
 def epoch_axis(axes: Axes, note: str = '') -> None:
   """Counts epochs along the x axis, with a note below."""
   axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+  low, high = axes.get_xlim()
+  if high - low < 1:  # One epoch alone: no fractions around it.
+    middle = round((low + high) / 2)
+    axes.set_xlim(middle - 1, middle + 1)
   axes.set_xlabel(f'epoch\n({note})' if note else 'epoch')
 
 

@@ -160,20 +160,17 @@ def leakage_by_epoch(
   figure, (left, right) = canvas(title, subtitle, height=4.6)
   looks = Looks([x.run for x in leakages], [x.attack for x in leakages])
   shades = _shade(left, right, leakages)
-  for series in leakages:
+  # A band of no width cannot be seen: lone reports have bars, side by side.
+  alone = all(len(series.epochs) == 1 for series in leakages)
+  for index, series in enumerate(leakages):
     look = looks(series.run, series.attack)
-    left.fill_between(
-      series.epochs,
-      series.auc_low,
-      series.auc_high,
-      color=look['color'],
-      alpha=0.18,
-      linewidth=0,
-    )
-    if len(series.epochs) == 1:  # A band of no width cannot be seen.
-      left.vlines(series.epochs, series.auc_low, series.auc_high, color=look['color'])
-    left.plot(series.epochs, series.auc, **look)
-    right.plot(series.epochs, series.advantage, **look)
+    at = series.epochs + alone * 0.1 * (index - (len(leakages) - 1) / 2)
+    band = (at, series.auc_low, series.auc_high)
+    left.fill_between(*band, color=look['color'], alpha=0.18, linewidth=0)
+    if alone:
+      left.vlines(*band, color=look['color'])
+    left.plot(at, series.auc, **look)
+    right.plot(at, series.advantage, **look)
   left.set(title='AUC, with its 95% interval', ylabel='AUC')
   right.set(title='Advantage', ylabel='max |TPR - FPR|')
   for axes in (left, right):
