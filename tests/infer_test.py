@@ -1,8 +1,6 @@
 """The infer command in process, on a run on the embedded digits."""
 
-import contextlib
 import csv
-import io
 import json
 import os
 import pathlib
@@ -11,9 +9,10 @@ import tempfile
 from unittest import mock
 
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
-from rnn_tf import infer, launch, train
+from rnn_tf import infer, train
+from tests import commands
 
 _SMALL = (
   '--train_size=300',
@@ -24,24 +23,6 @@ _SMALL = (
 )
 
 
-def _call(command, *arguments):
-  """Returns exit code, stdout and stderr of a command."""
-  out, err = io.StringIO(), io.StringIO()
-  with (
-    flagsaver.flagsaver(),
-    contextlib.redirect_stdout(out),
-    contextlib.redirect_stderr(err),
-  ):
-    code = launch.run(
-      command.main,
-      command='python -m',
-      description='',
-      options=command.OPTIONS,
-      argv=['command', *arguments],
-    )
-  return code, out.getvalue(), err.getvalue()
-
-
 class InferTest(parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
@@ -50,7 +31,9 @@ class InferTest(parameterized.TestCase):
     cls.enterClassContext(
       mock.patch.dict(os.environ, {'TFDS_DATA_DIR': str(cls.parent / 'tfds')})
     )
-    code, _, err = _call(train, *_SMALL, f'--run_dir={cls.parent}/digits-lstm-s0')
+    code, _, err = commands.call(
+      train, *_SMALL, f'--run_dir={cls.parent}/digits-lstm-s0'
+    )
     assert code == 0, err
 
   def setUp(self):
@@ -59,7 +42,7 @@ class InferTest(parameterized.TestCase):
     shutil.copytree(self.parent / 'digits-lstm-s0', self.run_dir)
 
   def infer(self, *arguments):
-    return _call(infer, f'--run={self.run_dir}', *arguments)
+    return commands.call(infer, f'--run={self.run_dir}', *arguments)
 
   def refusal(self, *arguments):
     code, out, err = self.infer(*arguments)
@@ -111,12 +94,12 @@ class InferTest(parameterized.TestCase):
     self.assertIn('did you mean final?', self.refusal('--weights=finl'))
 
   def test_missing_run_is_refused(self):
-    code, _, err = _call(infer)
+    code, _, err = commands.call(infer)
     self.assertEqual(code, 2)
     self.assertIn('--run is missing', err)
 
   def test_mistyped_run_is_refused_with_the_closest(self):
-    code, _, err = _call(infer, f'--run={self.run_dir}1')
+    code, _, err = commands.call(infer, f'--run={self.run_dir}1')
     self.assertEqual(code, 2)
     self.assertIn(f'did you mean {self.run_dir}?', err)
 

@@ -1,31 +1,16 @@
-import contextlib
-import io
 import subprocess
 import sys
 
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
-from rnn_tf import launch, train
+from rnn_tf import train
 from rnn_tf.errors import UsageError
+from tests import commands
 
 
 def _run(main, *arguments):
   """Returns exit code, stdout and stderr of a command with train's flags."""
-  out, err = io.StringIO(), io.StringIO()
-  with (
-    flagsaver.flagsaver(),
-    contextlib.redirect_stdout(out),
-    contextlib.redirect_stderr(err),
-  ):
-    code = launch.run(
-      main,
-      command='python -m rnn_tf.train',
-      description='Trains.',
-      options=train.OPTIONS,
-      interrupted='interrupted: again',
-      argv=['train.py', *arguments],
-    )
-  return code, out.getvalue(), err.getvalue()
+  return commands.call(train, *arguments, main=main, interrupted='interrupted: again')
 
 
 def _raise(error):

@@ -1,30 +1,16 @@
-import contextlib
-import io
 import pathlib
 import subprocess
 import sys
 
-from absl import flags
 from absl.testing import absltest
 
-from rnn_tf import launch, report
-from tests import fake_runs
+from rnn_tf import report
+from tests import commands, fake_runs
 
 
 class ReportTest(fake_runs.RunsCase):
   def call(self, *arguments):
-    """Runs the command in this process; returns exit code, stdout and stderr."""
-    flags.FLAGS.unparse_flags()
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-      code = launch.run(
-        report.main,
-        command='report',
-        description='',
-        options=report.OPTIONS,
-        argv=['report', *arguments],
-      )
-    return code, out.getvalue(), err.getvalue()
+    return commands.call(report, *arguments)
 
   def test_the_command_writes_the_report_and_prints_its_table(self):
     self.run_folder('digits-cnn2-s0')

@@ -1,8 +1,6 @@
 """The train command in process on the embedded digits, and killed from outside."""
 
-import contextlib
 import csv
-import io
 import json
 import pathlib
 import signal
@@ -11,11 +9,12 @@ import sys
 import time
 
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
-from rnn_tf import launch, train, training
+from rnn_tf import train, training
 from rnn_tf.attacks.results import AttackResult
 from rnn_tf.stack import tf
+from tests import commands
 
 _SMALL = (
   '--train_size=200',
@@ -26,26 +25,13 @@ _SMALL = (
 )
 
 
-def _command(run_dir, *arguments):
-  return ['train.py', *_SMALL, f'--run_dir={run_dir}', *arguments]
+def _flags(run_dir, *arguments):
+  return [*_SMALL, f'--run_dir={run_dir}', *arguments]
 
 
 def _run(run_dir, *arguments):
   """Returns exit code, stdout and stderr of the command."""
-  out, err = io.StringIO(), io.StringIO()
-  with (
-    flagsaver.flagsaver(),
-    contextlib.redirect_stdout(out),
-    contextlib.redirect_stderr(err),
-  ):
-    code = launch.run(
-      train.main,
-      command='python -m rnn_tf.train',
-      description='',
-      options=train.OPTIONS,
-      argv=_command(run_dir, *arguments),
-    )
-  return code, out.getvalue(), err.getvalue()
+  return commands.call(train, *_flags(run_dir, *arguments))
 
 
 def _metrics(path, timed=False):
@@ -173,7 +159,7 @@ class TrainTest(parameterized.TestCase):
 class KilledTest(absltest.TestCase):
   def _start(self, path):
     return subprocess.Popen(
-      [sys.executable, '-m', 'rnn_tf.train', *_command(path)[1:]],
+      [sys.executable, '-m', 'rnn_tf.train', *_flags(path)],
       stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE,
       text=True,
