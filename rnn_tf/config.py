@@ -47,6 +47,12 @@ MODEL_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 OPTIMIZERS = ('adam', 'adagrad', 'rmsprop', 'sgd')
 
+RECURRENT_KERNELS = ('auto', 'keras', 'split')
+
+DP_ENGINES = ('auto', 'exact', 'tf_privacy_model', 'tf_privacy_optimizer')
+
+DP_SAMPLINGS = ('poisson', 'shuffle')
+
 ATTACKS = ('threshold', 'entropy', 'lr', 'mlp', 'rf', 'knn')
 
 ATTACK_ENGINES = ('fast', 'tf_privacy')
@@ -178,6 +184,8 @@ class TrainingConfig:
     seed: of the weights, the order of the examples, and the attacks.
     deterministic: bit-for-bit the same numbers on the same machine.
     mixed_precision: compute in 16-bit floats, keep weights in 32.
+    recurrent_kernel: who computes the recurrent layers of plain training: `keras`,
+      or `split` (this project's, a stream a core); `auto` takes `split` on a CPU.
   """
 
   epochs: int = 20
@@ -187,6 +195,7 @@ class TrainingConfig:
   seed: int = 0
   deterministic: bool = False
   mixed_precision: bool = False
+  recurrent_kernel: str = 'auto'
 
   def __post_init__(self):
     check_at_least('epochs', self.epochs, 1)
@@ -195,6 +204,101 @@ class TrainingConfig:
     check_positive('learning_rate', self.learning_rate)
     if not 0 <= self.seed < 2**32:
       raise UsageError(f'--seed={self.seed}: must be at least 0 and below 2**32')
+    check_choice('recurrent_kernel', self.recurrent_kernel, RECURRENT_KERNELS)
+    if self.recurrent_kernel == 'split' and self.mixed_precision:
+      raise UsageError(
+        '--recurrent_kernel=split computes in 32-bit floats: leave out '
+        '--mixed_precision, or give --recurrent_kernel=keras'
+      )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrivacyConfig:
+  """Differential privacy of the training (DP-SGD, Abadi et al. 2016).
+
+  Attributes:
+    dp: whether there is any; the other fields have no effect where there is none.
+    dp_l2_norm_clip: the norm to which each example's gradient is clipped.
+    dp_noise_multiplier: standard deviation of the noise on the sum of the clipped
+      gradients, over the clip; None means by `dp_target_epsilon`.
+    dp_target_epsilon: the epsilon that the whole training may reach; None means
+      by `dp_noise_multiplier`.
+    dp_delta: of the (epsilon, delta) guarantee; None means the largest power of
+      ten below one over the number of training examples.
+    dp_engine: whose clipping, out of `DP_ENGINES`.
+    dp_sampling: how a step's batch is drawn, out of `DP_SAMPLINGS`; None means
+      `poisson`, or `shuffle` with TF Privacy's engines, which know no other.
+    dp_num_microbatches: gradients that `tf_privacy_optimizer` clips in a batch;
+      None means one for each example.
+  """
+
+  dp: bool = False
+  dp_l2_norm_clip: float = 1.0
+  dp_noise_multiplier: float | None = None
+  dp_target_epsilon: float | None = None
+  dp_delta: float | None = None
+  dp_engine: str = 'auto'
+  dp_sampling: str | None = None
+  dp_num_microbatches: int | None = None
+
+  def __post_init__(self):
+    if not self.dp:
+      return
+    check_choice('dp_engine', self.dp_engine, DP_ENGINES)
+    borrowed = self.dp_engine.startswith('tf_privacy')
+    if self.dp_sampling is None:
+      object.__setattr__(self, 'dp_sampling', DP_SAMPLINGS[borrowed])
+    check_choice('dp_sampling', self.dp_sampling, DP_SAMPLINGS)
+    if borrowed and self.dp_sampling == 'poisson':
+      raise UsageError(
+        f'--dp_sampling=poisson: --dp_engine={self.dp_engine} divides by the size of '
+        'each batch, which Poisson sampling varies: give --dp_sampling=shuffle, or '
+        '--dp_engine=exact'
+      )
+    check_positive('dp_l2_norm_clip', self.dp_l2_norm_clip)
+    self._check_noise()
+    self._check_microbatches()
+
+  def _check_noise(self):
+    noise, target = self.dp_noise_multiplier, self.dp_target_epsilon
+    if noise is not None and target is not None:
+      raise UsageError(
+        f'--dp_noise_multiplier={noise} and --dp_target_epsilon={target}: each '
+        'follows from the other: give one of them'
+      )
+    if noise is None and target is None:
+      raise UsageError(
+        '--dp: how private? Give --dp_target_epsilon (for example 3) or '
+        '--dp_noise_multiplier (for example 1.1)'
+      )
+    if noise is not None:
+      check_positive('dp_noise_multiplier', noise)
+    if target is not None:
+      check_positive('dp_target_epsilon', target)
+    if self.dp_delta is not None and not 0 < self.dp_delta < 1:
+      raise UsageError(
+        f'--dp_delta={self.dp_delta}: must be above 0 and below 1, and should be '
+        'below one over the number of training examples'
+      )
+
+  def _check_microbatches(self):
+    count = self.dp_num_microbatches
+    if count is None:
+      return
+    check_at_least('dp_num_microbatches', count, 1)
+    if self.dp_engine != 'tf_privacy_optimizer':
+      raise UsageError(
+        f'--dp_num_microbatches={count}: only --dp_engine=tf_privacy_optimizer has '
+        'microbatches, the others clip every example by itself: leave it out'
+      )
+
+  def label(self) -> str:
+    """A short name for folders and legends, such as `dp-eps3`; plain has none."""
+    if not self.dp:
+      return ''
+    if self.dp_target_epsilon is not None:
+      return f'dp-eps{self.dp_target_epsilon:g}'
+    return f'dp-noise{self.dp_noise_multiplier:g}'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -228,17 +332,34 @@ class ReportConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-  """A run: the data, the network, its training and its privacy report."""
+  """A run: the data, the network, its training, its privacy and the report on it."""
 
   data: DataConfig = DataConfig()
   model: ModelConfig = ModelConfig()
   training: TrainingConfig = TrainingConfig()
+  privacy: PrivacyConfig = PrivacyConfig()
   report: ReportConfig = ReportConfig()
+
+  def __post_init__(self):
+    if self.privacy.dp and self.training.mixed_precision:
+      raise UsageError(
+        '--mixed_precision: gradients in 16-bit floats are not clipped exactly: leave '
+        'it out with --dp'
+      )
+    if 'sequence' in MODEL_FIELDS[self.model.model] and not self.privacy.dp:
+      return
+    kernel = self.training.recurrent_kernel
+    if kernel != 'auto':
+      why = '--dp' if self.privacy.dp else f'--model={self.model.model}'
+      raise UsageError(
+        f'--recurrent_kernel={kernel}: has no effect with {why}: leave it out'
+      )
 
   def name(self) -> str:
     """The name of the run's folder, such as `cifar10-lstm-s0`."""
     dataset = self.data.dataset.replace('/', '-').replace(':', '-')
-    return f'{dataset}-{self.model.label()}-s{self.training.seed}'
+    parts = [dataset, self.model.label(), self.privacy.label()]
+    return '-'.join([*filter(None, parts), f's{self.training.seed}'])
 
 
 def to_json(config: Any) -> dict[str, Any]:

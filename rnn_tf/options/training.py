@@ -33,6 +33,13 @@ _MIXED_PRECISION = flags.DEFINE_bool(
   _DEFAULT.mixed_precision,
   'Compute in 16-bit floats (float16 on a GPU, bfloat16 on a CPU).',
 )
+_RECURRENT_KERNEL = flags.DEFINE_string(
+  'recurrent_kernel',
+  _DEFAULT.recurrent_kernel,
+  'Who computes the recurrent layers of plain training: keras, split (gradients '
+  "written out, a stream for each core; the same to float error), or auto: keras' on "
+  'a GPU, split on a CPU.',
+)
 
 
 def from_flags() -> config.TrainingConfig:
@@ -45,4 +52,5 @@ def from_flags() -> config.TrainingConfig:
     seed=_SEED.value,
     deterministic=_DETERMINISTIC.value,
     mixed_precision=_MIXED_PRECISION.value,
+    recurrent_kernel=_RECURRENT_KERNEL.value,
   )
