@@ -27,7 +27,7 @@ class ClockworkRNNCell(keras.layers.Layer):
     self.units = units
     self.periods = tuple(periods)
     sizes = [len(part) for part in np.array_split(np.arange(units), len(self.periods))]
-    self._unit_periods = np.repeat(self.periods, sizes).astype(np.float32)
+    self.unit_periods = np.repeat(self.periods, sizes).astype(np.float32)
     self.state_size = [units, 1]
     self.output_size = units
 
@@ -43,7 +43,7 @@ class ClockworkRNNCell(keras.layers.Layer):
 
   def connections(self) -> np.ndarray:
     """Returns the (from, to) mask of the recurrent kernel, float32 zeros and ones."""
-    periods = self._unit_periods
+    periods = self.unit_periods
     return (periods[:, None] >= periods[None, :]).astype(np.float32)
 
   def get_initial_state(self, inputs=None, batch_size=None, dtype=None):
@@ -62,7 +62,7 @@ class ClockworkRNNCell(keras.layers.Layer):
     candidate = tf.tanh(
       tf.matmul(inputs, self.kernel) + tf.matmul(hidden, recurrent) + self.bias
     )
-    ticks = tf.equal(tf.math.floormod(step, self._unit_periods), 0.0)
+    ticks = tf.equal(tf.math.floormod(step, self.unit_periods), 0.0)
     hidden = tf.where(ticks, candidate, hidden)
     return hidden, [hidden, step + 1.0]
 
