@@ -113,6 +113,7 @@ class Journal(keras.callbacks.Callback):
     privacy: runs before this callback.
     epochs: of the whole run.
     show: prints one line.
+    epsilon: epochs -> what has been spent by then; None without privacy.
   """
 
   def __init__(
@@ -124,6 +125,7 @@ class Journal(keras.callbacks.Callback):
     privacy: PrivacyMetrics,
     epochs: int,
     show: Callable[[str], None],
+    epsilon: Callable[[int], float] | None = None,
   ):
     super().__init__()
     self._folder = folder
@@ -132,6 +134,7 @@ class Journal(keras.callbacks.Callback):
     self._privacy = privacy
     self._epochs = epochs
     self._show = show
+    self._epsilon = epsilon
     self._rows = folder.read_rows()
     self._board = Board(folder)
     self._board.replay(self._rows, folder.read_lines())
@@ -145,6 +148,8 @@ class Journal(keras.callbacks.Callback):
       'seconds': self._evaluation.seconds,
       'report_seconds': self._privacy.seconds,
     }
+    if self._epsilon is not None:
+      row['epsilon'] = self._epsilon(epoch + 1)
     self._rows.append(row)
     self._folder.write_rows(self._rows)
     results = self._privacy.report.results if self._privacy.report else ()
@@ -168,6 +173,8 @@ def epoch_line(rows: Sequence[Mapping[str, float]], epochs: int) -> str:
     f'{name} {row[name]:.4f}'
     for name in ('loss', 'accuracy', 'val_loss', 'val_accuracy')
   )
+  if 'epsilon' in row:
+    figures += f'  epsilon {row["epsilon"]:.3f}'
   line = (
     f'epoch {int(row["epoch"]):{width}}/{epochs}  {figures}  {row["seconds"]:.1f} s'
   )
@@ -198,7 +205,7 @@ def privacy_line(results: Sequence[AttackResult]) -> str:
 
 
 class Board:
-  """Writes epochs to TensorBoard: losses, accuracies and privacy metrics.
+  """Writes epochs to TensorBoard: losses, accuracies, epsilon and privacy metrics.
 
   A resumed run's earlier epochs are written again from metrics.csv and
   privacy.jsonl, so that no epoch is shown twice.
@@ -220,6 +227,8 @@ class Board:
     step = int(row['epoch'])
     for split, prefix in (('train', ''), ('validation', 'val_')):
       self._write(split, step, {k: row[prefix + k] for k in ('loss', 'accuracy')})
+    if 'epsilon' in row:
+      self._write('train', step, {'privacy/epsilon': row['epsilon']})
     for line in lines:
       if line['slice'] == 'entire' and not line.get('skipped'):
         figures = {f'privacy/{k}': line[k] for k in ('auc', 'advantage')}

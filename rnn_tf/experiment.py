@@ -1,34 +1,31 @@
 """One training run, put together from its parts."""
 
-import shlex
 import sys
 from collections.abc import Callable, Mapping
-from importlib import metadata
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_tf import callbacks, datasets, models, reporting, training
+from rnn_tf import (
+  callbacks,
+  datasets,
+  engines,
+  models,
+  reporting,
+  run_start,
+  training,
+)
 from rnn_tf.attacks import audit, tf_privacy
 from rnn_tf.attacks.results import Report, to_arrays
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import RunConfig, to_json
+from rnn_tf.dp import accounting, guarantee, randomness
 from rnn_tf.errors import UsageError
 from rnn_tf.launch import LOG
 from rnn_tf.options.source import Source
 from rnn_tf.prediction import Predictor
-from rnn_tf.runs import FORMAT, RunFolder
+from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras, tf
-
-VERSIONED = (
-  'tensorflow',
-  'tf-keras',
-  'tensorflow-privacy',
-  'tensorflow-datasets',
-  'scikit-learn',
-  'numpy',
-)
 
 
 def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
@@ -41,13 +38,29 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
     fields = ' '.join(f'{name}={value}' for name, value in values.items())
     lines.append(f'{group}: {fields}')
   epochs = config.training.epochs
+  engine = engines.choose(config)
+  promise = guarantee.plan(config, examples=examples, engine=engine)
   lines += [
     f'examples: {examples} of {pool} to train on, {test} to test on',
     f'steps: {epochs} epochs x {steps} = {epochs * steps}',
     f'privacy reports: {len(report_epochs(config))}',
-    'epsilon: none (not a differentially private optimizer)',
+    f'engine: {engine}',
+    f'privacy: {_in_words(promise, epochs)}',
   ]
   return '\n'.join(lines)
+
+
+def streams(config: RunConfig) -> int | None:
+  """Returns how many operations should run side by side, None for TensorFlow's way."""
+  kernels = engines.choose(config) in engines.KERNEL_ENGINES
+  on_gpu = bool(tf.config.list_physical_devices('GPU'))
+  return engines.streams() if kernels and not on_gpu else None
+
+
+def _in_words(promise: guarantee.Guarantee | None, epochs: int) -> str:
+  if promise is None:
+    return 'no guarantee: the training is not differentially private'
+  return guarantee.statement(promise.to_json(epochs=epochs))
 
 
 def report_epochs(config: RunConfig) -> list[int]:
@@ -81,25 +94,44 @@ def _train(
 ) -> None:
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
   steps = training.steps_per_epoch(len(data.train), config.training.batch_size)
-  model = build(config, data)
-  training.compile_model(model, config.training)
+  engine, promise = _engine(config, folder, len(data.train), overwrite=overwrite)
+  model = engines.build(
+    config,
+    engine=engine,
+    guarantee=promise,
+    image_shape=data.train.images.shape[1:],
+    num_classes=len(data.class_names),
+  )
   folder.open(config, overwrite=overwrite)
-  _record(config, folder, data=data, parameters=model.count_params())
+  run_start.record(
+    config,
+    folder,
+    data=data,
+    parameters=model.count_params(),
+    engine=engine,
+    promise=promise,
+  )
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   folder.forget_after(first_epoch)
+  keys = _keys(config)
+  engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
   LOG.info(
-    '%s (%s parameters) on %s: %s; writing to %s%s',
+    '%s (%s parameters, engine %s) on %s: %s; writing to %s%s',
     config.model.label(),
     f'{model.count_params():,}',
+    engine,
     data.name,
     f'{len(data.train):,} training examples, {len(data.test):,} test examples',
     folder,
     f'; going on after epoch {first_epoch}' if first_epoch else '',
   )
+  if promise is not None:
+    final = promise.to_json(epochs=config.training.epochs)
+    LOG.info('privacy after the last epoch: %s', guarantee.statement(final))
   inputs = models.inputs(config.model, data.train.images)
   evaluation, privacy = _observers(
-    config, folder, data=data, model=model, inputs=inputs
+    config, folder, data=data, model=model, inputs=inputs, promise=promise
   )
   journal = callbacks.Journal(
     folder,
@@ -108,86 +140,35 @@ def _train(
     privacy=privacy,
     epochs=config.training.epochs,
     show=LOG.info,
+    epsilon=promise and promise.epsilon,
   )
   bar = callbacks.ProgressBar(steps, config.training.epochs)
   training.fit(
     model,
     inputs,
     data.train.labels,
-    config=config.training,
-    first_epoch=first_epoch,
+    batches=engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch),
     callbacks=[*[bar] * sys.stderr.isatty(), evaluation, privacy, journal],
   )
-  _finish(folder, checkpoints)
+  _finish(folder, checkpoints, promise)
 
 
-def build(config: RunConfig, data: datasets.Data) -> keras.Model:
-  """Builds a run's model for its data."""
-  return models.build(
-    config.model,
-    image_shape=data.train.images.shape[1:],
-    num_classes=len(data.class_names),
-  )
+def _engine(
+  config: RunConfig, folder: RunFolder, examples: int, *, overwrite: bool
+) -> tuple[str, guarantee.Guarantee | None]:
+  """Returns a run's engine and guarantee; of a resumed run, those it began with."""
+  if not overwrite and (folder.path / 'config.json').exists():
+    return run_start.begun_with(folder)
+  engine = engines.choose(config)
+  return engine, guarantee.plan(config, examples=examples, engine=engine)
 
 
-def _record(
-  config: RunConfig, folder: RunFolder, *, data: datasets.Data, parameters: int
-) -> None:
-  """Writes what the run is, or makes sure that a resumed one is still that.
-
-  Raises:
-    UsageError: the data has changed since the run began.
-  """
-  about = {
-    'name': data.name,
-    'version': data.version,
-    'class_names': list(data.class_names),
-    'train': len(data.train),
-    'holdout': len(data.holdout),
-    'test': len(data.test),
-    'image_shape': list(data.train.images.shape[1:]),
-    'checksums': {
-      'train': data.train.checksum(),
-      'holdout': data.holdout.checksum(),
-      'test': data.test.checksum(),
-    },
-  }
-  versions = {name: metadata.version(name) for name in VERSIONED}
-  if (folder.path / 'config.json').exists():
-    _compare(folder, about, versions)
-    return
-  examples = {
-    f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
-  }
-  folder.write_npz('examples.npz', examples)
-  folder.write_json(
-    'config.json',
-    {
-      'format': FORMAT,
-      'name': folder.path.name,
-      'config': to_json(config),
-      'versions': versions,
-      'command': shlex.join(['python', '-m', 'rnn_tf.train', *sys.argv[1:]]),
-      'data': about,
-      'parameters': parameters,
-    },
-  )
-
-
-def _compare(
-  folder: RunFolder, about: Mapping[str, Any], versions: Mapping[str, str]
-) -> None:
-  """Compares a resumed run's data and packages with those that it began with."""
-  record = folder.record()
-  if record.get('data') != about:
-    raise UsageError(
-      f'{folder}: began with other examples than {about["name"]} {about["version"]} '
-      'holds now: the data set has changed; --overwrite starts again'
-    )
-  for name, version in versions.items():
-    before = record.get('versions', {}).get(name)
-    if before != version:
-      LOG.warning('%s began with %s %s, goes on with %s', folder, name, before, version)
+def _keys(config: RunConfig) -> randomness.Keys | None:
+  if not config.privacy.dp:
+    return None
+  if config.training.deterministic:
+    return randomness.repeatable_keys(config.training.seed)
+  return randomness.secret_keys()
 
 
 def _observers(
@@ -197,6 +178,7 @@ def _observers(
   data: datasets.Data,
   model: keras.Model,
   inputs: np.ndarray,
+  promise: guarantee.Guarantee | None,
 ) -> tuple[callbacks.Evaluation, callbacks.PrivacyMetrics]:
   """Returns the callbacks that look at the model after each epoch.
 
@@ -206,6 +188,7 @@ def _observers(
     data: the run's.
     model: the one that is trained.
     inputs: the training examples as the model takes them.
+    promise: the run's guarantee, if there is one.
   """
   predictor = Predictor(model)
 
@@ -232,7 +215,7 @@ def _observers(
 
   privacy = callbacks.PrivacyMetrics(
     signals,
-    audit=_audit(config, len(data.class_names)),
+    audit=_audit(config, data, promise),
     keep=_keeper(folder),
     due=set(report_epochs(config)),
   )
@@ -240,18 +223,25 @@ def _observers(
 
 
 def _audit(
-  config: RunConfig, class_count: int
+  config: RunConfig, data: datasets.Data, promise: guarantee.Guarantee | None
 ) -> Callable[[Signals, int, Mapping[str, float]], Report]:
+  # A plain run has a lower bound too: what no smaller epsilon could claim of it.
+  delta = (
+    accounting.default_delta(len(data.train)) if promise is None else promise.delta
+  )
+
   def run(signals: Signals, epoch: int, logs: Mapping[str, float]) -> Report:
     return audit.run(
       signals,
       config=config.report,
-      class_count=class_count,
+      class_count=len(data.class_names),
       model=config.model.label(),
       epoch=epoch,
       train_accuracy=float(logs['accuracy']),
       val_accuracy=float(logs['val_accuracy']),
       seed=config.training.seed,
+      epsilon=promise and promise.epsilon(epoch),
+      delta=delta,
     )
 
   return run
@@ -276,7 +266,11 @@ def _tf_privacy_plots(record: reporting.RunRecord) -> Mapping[str, Figure]:
   return tf_privacy.plots(record.reports())
 
 
-def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
+def _finish(
+  folder: RunFolder,
+  checkpoints: training.Checkpoints,
+  promise: guarantee.Guarantee | None,
+) -> None:
   """Writes weights, pictures and, last of all, the result."""
   rows = folder.read_rows()
   best = callbacks.best_epoch(rows)
@@ -287,7 +281,7 @@ def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
     for line in folder.read_lines()
     if line['epoch'] == last['epoch'] and line['slice'] == 'entire'
   ]
-  figures = ('auc', 'auc_low', 'auc_high', 'advantage')
+  figures = ('auc', 'auc_low', 'auc_high', 'advantage', 'epsilon_lower_bound')
   record = reporting.load_run(folder.path)
   more = {f'tf_privacy_{name}': f for name, f in _tf_privacy_plots(record).items()}
   reporting.write_run_pictures(record, folder.path / 'plots', more_pictures=more)
@@ -305,6 +299,7 @@ def _finish(folder: RunFolder, checkpoints: training.Checkpoints) -> None:
         for line in entire
         if not line['skipped']
       },
+      'guarantee': promise and promise.to_json(epochs=last['epoch']),
     },
   )
   checkpoints.discard()

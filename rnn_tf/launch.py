@@ -109,16 +109,24 @@ def _help(command: str, description: str, options: Sequence[types.ModuleType]) -
   return '\n'.join(lines)
 
 
-def set_up_tensorflow(training: TrainingConfig) -> None:
-  """Sets what is global to the process: seeds, determinism, GPUs, precision.
+def set_up_tensorflow(training: TrainingConfig, *, streams: int | None = None) -> None:
+  """Sets what is global to the process: seeds, determinism, threads, GPUs, precision.
 
   Must be called before the first TensorFlow operation.
+
+  Args:
+    training: seed, determinism and precision.
+    streams: None leaves the threads to TensorFlow; else so many operations run side
+      by side, each with one thread.
   """
   from rnn_tf.stack import keras, tf
 
   gpus = tf.config.list_physical_devices('GPU')
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
+  if streams is not None:
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(streams)
   keras.utils.set_random_seed(training.seed)
   if training.deterministic:
     tf.config.experimental.enable_op_determinism()

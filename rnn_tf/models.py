@@ -14,7 +14,12 @@ ImageShape = tuple[int, int, int]
 
 
 def build(
-  config: ModelConfig, *, image_shape: ImageShape, num_classes: int
+  config: ModelConfig,
+  *,
+  image_shape: ImageShape,
+  num_classes: int,
+  sequential: Callable[..., keras.Sequential] = keras.Sequential,
+  unroll: bool = False,
 ) -> keras.Model:
   """Builds the network that `config` describes.
 
@@ -22,6 +27,8 @@ def build(
     config: the network.
     image_shape: (height, width, channels) of the images.
     num_classes: logits of the last layer.
+    sequential: makes a model of `layers` and `name`.
+    unroll: build recurrent layers step by step, without a loop.
 
   Returns:
     An uncompiled model from what `inputs` returns to float32 logits
@@ -34,7 +41,9 @@ def build(
   body = BUILDERS[config.model](config, image_shape)
   # Logits stay in 32 bits under mixed precision: the attacks read them closely.
   head = keras.layers.Dense(num_classes, dtype='float32', name='logits')
-  return keras.Sequential([*body, head], name=config.label().replace('.', '_'))
+  if unroll:
+    body = [_unrolled(layer) for layer in body]
+  return sequential(layers=[*body, head], name=config.label().replace('.', '_'))
 
 
 def inputs(config: ModelConfig, images: np.ndarray) -> np.ndarray:
@@ -45,6 +54,15 @@ def inputs(config: ModelConfig, images: np.ndarray) -> np.ndarray:
   if 'sequence' in MODEL_FIELDS[config.model]:
     return datasets.as_sequence(images, config.sequence)
   return images
+
+
+def _unrolled(layer: keras.layers.Layer) -> keras.layers.Layer:
+  """Returns a recurrent layer that is built step by step, others as they are."""
+  if isinstance(layer, keras.layers.Bidirectional):
+    return keras.layers.Bidirectional(_unrolled(layer.forward_layer), name=layer.name)
+  if isinstance(layer, keras.layers.RNN):
+    return type(layer).from_config({**layer.get_config(), 'unroll': True})
+  return layer
 
 
 def _recurrent(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from rnn_tf import plots
+from rnn_tf import claims, pair_plots, plots, seed_groups
 from rnn_tf.attacks import metrics
 from rnn_tf.attacks.results import ENTIRE, AttackResult, class_slice
 from rnn_tf.errors import UsageError
@@ -41,6 +41,89 @@ def pictures(records: Sequence[RunRecord]) -> dict[str, Figure]:
   if rocs:
     figures['roc'] = plots.roc_loglog(rocs, **texts)
   return figures
+
+
+def privacy_pictures(records: Sequence[RunRecord]) -> dict[str, Figure]:
+  """Returns the pictures of differentially private runs, none where all are plain.
+
+  Args:
+    records: at least one, of one data set; what they have no data for is left out.
+
+  Returns:
+    Name -> Figure; the names are dp_privacy_vs_utility, which takes two runs, and
+    epsilon_by_epoch.
+  """
+  title, subtitle = _titles(records)
+  texts = {'title': title, 'subtitle': subtitle}
+  private = [record for record in records if record.config.privacy.dp]
+  figures = {}
+  points = _points(records) if private else []
+  if len({point.run for point in points}) > 1:
+    figures['dp_privacy_vs_utility'] = pair_plots.dp_privacy_vs_utility(points, **texts)
+  courses = _epsilon_courses(private)
+  if courses:
+    figures['epsilon_by_epoch'] = pair_plots.epsilon_by_epoch(courses, **texts)
+  return figures
+
+
+def _points(records: Sequence[RunRecord]) -> list[pair_plots.Point]:
+  """Returns each run's last report on the entire data set, group by group."""
+  groups = seed_groups.find(records)
+  points = []
+  for group, name in zip(groups, seed_groups.names(groups), strict=True):
+    for record in group.records:
+      val_accuracy = _val_accuracy(record)
+      for result in record.last_results():
+        if result.slice != ENTIRE or result.skipped:
+          continue
+        points.append(
+          pair_plots.Point(
+            run=record.name,
+            group=name,
+            level=seed_groups.level(group),
+            path=str(claims.plain_config(group.config)),
+            plain=not group.config.privacy.dp,
+            attack=result.attack,
+            accuracy=val_accuracy[result.epoch],
+            finished=record.finished is not None,
+            null_half_width=result.auc_null_half_width,
+            **{
+              field: getattr(result, field)
+              for field in ('auc', 'auc_low', 'auc_high', 'advantage')
+            },
+            n_members=result.n_members,
+            n_nonmembers=result.n_nonmembers,
+          )
+        )
+  return points
+
+
+def _epsilon_courses(records: Sequence[RunRecord]) -> list[pair_plots.EpsilonCourse]:
+  """Returns the epsilon of each differentially private run, group by group."""
+  groups = seed_groups.find(records)
+  courses = []
+  for group, name in zip(groups, seed_groups.names(groups), strict=True):
+    for record in group.records:
+      if 'epsilon' in record.metrics:
+        courses.append(
+          pair_plots.EpsilonCourse(
+            group=name,
+            epochs=record.metrics['epoch'].to_numpy(),
+            epsilon=record.metrics['epsilon'].to_numpy(np.float64),
+            bounds=_bounds(record),
+          )
+        )
+  return courses
+
+
+def _bounds(record: RunRecord) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  bounds = {}
+  for attack in record.attacks:
+    results = [r for r in record.entire(attack) if r.epsilon_lower_bound is not None]
+    if results:
+      epochs = np.array([result.epoch for result in results])
+      bounds[attack] = epochs, _values(results, 'epsilon_lower_bound')
+  return bounds
 
 
 def _run_title(record: RunRecord) -> str:
@@ -81,9 +164,7 @@ def _titles(group: Sequence[RunRecord]) -> tuple[str, str]:
 def _leakages(record: RunRecord) -> list[plots.Leakage]:
   """Returns each attack's course; attacks that were always skipped have none."""
   courses = []
-  val_accuracy = dict(
-    zip(record.metrics['epoch'], record.metrics['val_accuracy'], strict=True)
-  )
+  val_accuracy = _val_accuracy(record)
   for attack in record.attacks:
     results = record.entire(attack)
     if all(result.skipped for result in results):
@@ -104,6 +185,11 @@ def _leakages(record: RunRecord) -> list[plots.Leakage]:
       )
     )
   return courses
+
+
+def _val_accuracy(record: RunRecord) -> dict[int, float]:
+  """Returns epoch -> validation accuracy."""
+  return dict(zip(record.metrics['epoch'], record.metrics['val_accuracy'], strict=True))
 
 
 def _values(results: Sequence[AttackResult | None], field: str) -> np.ndarray:

@@ -69,7 +69,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 def canvas(
-  title: str, subtitle: str, *, height: float, columns: int = 2
+  title: str, subtitle: str, *, height: float, columns: int = 2, rows: int = 1
 ) -> tuple[Figure, Sequence[Axes]]:
   """Returns a figure 8 inches wide with its title, and its panels side by side.
 
@@ -77,11 +77,12 @@ def canvas(
     title: first line, bold.
     subtitle: lines below it, smaller.
     height: inches.
-    columns: panels.
+    columns: panels side by side.
+    rows: of panels, returned one after the other.
   """
   figure = Figure(figsize=(8, height), layout='constrained')
   figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06, wspace=0.04)
-  panels = figure.subplots(1, columns, squeeze=False)[0]
+  panels = figure.subplots(rows, columns, squeeze=False).ravel()
   # A text of as many empty lines makes the layout leave room for the subtitle,
   # which needs another size and weight than the title.
   lines = len(subtitle.splitlines())

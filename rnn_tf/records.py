@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rnn_tf.attacks import results as attack_results
@@ -20,6 +21,7 @@ from rnn_tf.runs import RunFolder
 LOG = logging.getLogger('rnn_tf')
 
 _SECONDS = ('seconds', 'report_seconds')
+_EPSILONS = ('epsilon', 'epsilon_lower_bound')
 _SHARES = ('auc', 'auc_low', 'auc_high', 'auc_null_half_width', 'advantage')
 
 
@@ -35,6 +37,8 @@ class DataInfo:
     holdout: examples of the training pool that were left out.
     test: test examples.
     image_shape: (height, width, channels).
+    checksums: split -> a number that changes with any id, label or pixel; empty
+      where the run did not keep them.
   """
 
   name: str
@@ -44,6 +48,7 @@ class DataInfo:
   holdout: int
   test: int
   image_shape: tuple[int, ...]
+  checksums: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +63,8 @@ class RunRecord:
     data: the data it was made with.
     parameters: weights of the network.
     metrics: one row an epoch, with the columns epoch, loss, accuracy, val_loss,
-      val_accuracy, seconds and others; at least one row.
+      val_accuracy, seconds and others, epsilon among them where training is
+      differentially private; at least one row.
     results: every attack, slice and report, by epoch.
     finished: the content of result.json; None while the run is unfinished.
   """
@@ -133,16 +139,30 @@ class RunRecord:
           ),
         )
 
-  def _report(self, epoch: int) -> Report | None:
+  def score_arrays(self, epoch: int) -> dict[str, np.ndarray] | None:
+    """Returns what was kept of an epoch's report, None where nothing was.
+
+    The names are those of `attacks.results.to_arrays`.
+
+    Raises:
+      UsageError: the file is damaged.
+    """
     name = f'scores/epoch-{epoch:04d}.npz'
     if not (self.folder.path / name).exists():
       return None
-    arrays = self.folder.read_npz(name)
+    return self.folder.read_npz(name)
+
+  def _report(self, epoch: int) -> Report | None:
+    arrays = self.score_arrays(epoch)
+    if arrays is None:
+      return None
     results = [result for result in self.results if result.epoch == epoch]
     try:
       return attack_results.report_from_arrays(results, arrays)
     except KeyError as error:
-      raise UsageError(f'{self.folder}/{name} is damaged: it has no {error}') from error
+      raise UsageError(
+        f'{self.folder}/scores/epoch-{epoch:04d}.npz is damaged: it has no {error}'
+      ) from error
 
 
 def load_run(folder: str | os.PathLike) -> RunRecord:
@@ -163,9 +183,9 @@ def load_run(folder: str | os.PathLike) -> RunRecord:
   metrics = _metrics(place)
   finished = _finished(place, len(metrics))
   try:
-    data = {
-      field.name: record['data'][field.name] for field in dataclasses.fields(DataInfo)
-    }
+    about = {'checksums': {}, **record['data']}
+    about['checksums'] = dict(about['checksums'])
+    data = {field.name: about[field.name] for field in dataclasses.fields(DataInfo)}
     return RunRecord(
       name=place.path.resolve().name,
       folder=place,
@@ -248,6 +268,10 @@ def _check(result: AttackResult) -> None:
   for name in _SHARES:
     value = getattr(result, name)
     if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+      raise ValueError(f'{name} is {value!r}')
+  for name in _EPSILONS:
+    value = getattr(result, name)
+    if value is not None and not (isinstance(value, numbers.Real) and value >= 0):
       raise ValueError(f'{name} is {value!r}')
 
 

@@ -9,11 +9,12 @@ import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_tf import tables
+from rnn_tf import privacy_page, tables
 from rnn_tf.errors import UsageError
-from rnn_tf.pictures import class_picture, pictures, sizes
+from rnn_tf.pictures import class_picture, pictures, privacy_pictures, sizes
 from rnn_tf.plot_style import to_png
 from rnn_tf.records import RunRecord, load_run, load_runs
 from rnn_tf.run_files import write_atomically
@@ -31,10 +32,17 @@ PAGE = 'README.md'
 MARK = '<!-- Written by rnn_tf.report, which writes it again without asking. -->'
 """First line of the page: tells it from a README.md that is somebody else's."""
 
+_PRIVACY_FILES = {'pairs.csv': 'pairs', 'seeds.csv': 'seeds'}
+"""File -> the attribute of `privacy_page.Section` that it holds."""
+
 _CAPTIONS = {
   'learning_curves': 'Loss and accuracy by epoch',
   'leakage_by_epoch': 'Membership inference by epoch',
   'privacy_vs_utility': 'Privacy against utility',
+  'dp_privacy_vs_utility': (
+    'Privacy against utility of the last report, plain and differentially private'
+  ),
+  'epsilon_by_epoch': 'Epsilon claimed, and what the attacks show of it, by epoch',
   'roc': 'ROC of the last report, on logarithmic axes',
   'tf_privacy_by_epochs': "TF Privacy's own plot by epoch",
   'tf_privacy_privacy_vs_accuracy': (
@@ -82,7 +90,7 @@ def write_run_pictures(
   Raises:
     UsageError: the folder cannot be written to, or the run's scores are damaged.
   """
-  figures = pictures([record])
+  figures = {**pictures([record]), **privacy_pictures([record])}
   by_class = class_picture(record)
   if by_class is not None:
     figures['auc_by_class'] = by_class
@@ -119,22 +127,27 @@ def compare(
   """
   report_dir = pathlib.Path(report_dir)
   _check_report_dir(report_dir)
-  files, sections, texts = [], [], []
+  files, sections, texts, privates = [], [], [], []
   groups = _by_data_set(records)
   for name, group in groups.items():
+    private = privacy_page.section(group)
     shown = _group_pictures(group)
     for what, figure in (more_pictures or {}).get(name, {}).items():
       shown[f'{_slug(name)}-{what}.png'] = _CAPTIONS.get(what, what), figure
-    for file, (_, figure) in shown.items():
+    beside = _named(name, privacy_pictures(group))
+    for file, (_, figure) in {**beside, **shown}.items():
       files.append(_write(report_dir, file, to_png(figure)))
-    text = tables.to_markdown(tables.table(group))
+    text = _table(group)
+    lines = _head(name, group, text)
+    if private is not None:
+      privates.append(private)
+      text += '\n' + private.text
+      lines += [private.text, *_show(beside), '### All runs', '']
     texts.append(text)
-    captions = {file: caption for file, (caption, _) in shown.items()}
-    sections.append(_section(name, group, text, captions))
-  frame = tables.table([record for group in groups.values() for record in group])
+    sections.append('\n'.join([*lines, *_show(shown)]))
   text = '\n'.join(texts)
-  files.append(_write(report_dir, 'table.csv', tables.to_csv(frame).encode()))
-  files.append(_write(report_dir, 'table.md', text.encode()))
+  for file, content in {**_csv_files(groups, privates), 'table.md': text}.items():
+    files.append(_write(report_dir, file, content.encode()))
   page = _page(groups, sections, command=command, note=note)
   files.append(_write(report_dir, PAGE, page.encode()))
   return Comparison(text=text, files=tuple(files))
@@ -173,12 +186,52 @@ def _slug(name: str) -> str:
   return ''.join(c if c.isalnum() or c in '._-' else '-' for c in name)
 
 
+def _table(group: Sequence[RunRecord]) -> str:
+  """Returns the table of one data set, below what it has to be read with."""
+  frame = tables.table(group)
+  broken = [line + '\n' for line in tables.broken_guarantees(frame)]
+  return '\n'.join([*broken, tables.to_markdown(frame)])
+
+
+def _csv_files(
+  groups: Mapping[str, Sequence[RunRecord]],
+  privates: Sequence[privacy_page.Section],
+) -> dict[str, str]:
+  """Returns file -> content, over all data sets; no file is empty."""
+  frames = {
+    'table.csv': tables.table([record for group in groups.values() for record in group])
+  }
+  for file, name in _PRIVACY_FILES.items():
+    rows = [
+      row for section in privates for row in getattr(section, name).to_dict('records')
+    ]
+    frames[file] = pd.DataFrame(rows)
+  return {
+    file: tables.to_csv(frame) for file, frame in frames.items() if not frame.empty
+  }
+
+
+def _named(
+  data_set: str, figures: Mapping[str, Figure]
+) -> dict[str, tuple[str, Figure]]:
+  """Returns file name -> caption and picture."""
+  return {
+    f'{_slug(data_set)}-{name}.png': (_CAPTIONS[name], figure)
+    for name, figure in figures.items()
+  }
+
+
+def _show(shown: Mapping[str, tuple[str, Figure]]) -> list[str]:
+  """Returns the lines that show the pictures."""
+  lines = []
+  for file, (caption, _) in shown.items():
+    lines += [f'![{caption}]({file})', '']
+  return lines
+
+
 def _group_pictures(group: Sequence[RunRecord]) -> dict[str, tuple[str, Figure]]:
   """Returns file name -> caption and picture, for the runs of one data set."""
-  data_set = group[0].data.name
-  named = {}
-  for name, figure in pictures(group).items():
-    named[f'{_slug(data_set)}-{name}.png'] = _CAPTIONS[name], figure
+  named = _named(group[0].data.name, pictures(group))
   for record in group:
     figure = class_picture(record)
     if figure is not None:
@@ -187,10 +240,8 @@ def _group_pictures(group: Sequence[RunRecord]) -> dict[str, tuple[str, Figure]]
   return named
 
 
-def _section(
-  name: str, group: Sequence[RunRecord], table: str, captions: Mapping[str, str]
-) -> str:
-  """Returns one data set's part of the page."""
+def _head(name: str, group: Sequence[RunRecord], table: str) -> list[str]:
+  """Returns the lines that one data set's part of the page begins with."""
   lines = [f'## {name}', '', f'{name} {group[0].data.version}', '', table]
   examples = {record.name: sizes(record) for record in group}
   if len(set(examples.values())) == 1:
@@ -206,9 +257,7 @@ def _section(
   )
   if skipped:
     lines += ['Skipped in the last report:', '', *skipped, '']
-  for file, caption in captions.items():
-    lines += [f'![{caption}]({file})', '']
-  return '\n'.join(lines)
+  return lines
 
 
 def _page(

@@ -5,6 +5,7 @@ checkpoint after each epoch holds weights, optimizer and epoch number: what
 follows a restart is what would have followed without it.
 """
 
+import dataclasses
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from rnn_tf.config import TrainingConfig
+from rnn_tf.dp import sampling
 from rnn_tf.errors import UsageError
 from rnn_tf.stack import keras, tf
 
@@ -24,11 +26,25 @@ OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = {
 """Optimizer name -> its class."""
 
 
-def compile_model(model: keras.Model, config: TrainingConfig) -> None:
-  """Compiles a model that ends in logits for integer labels."""
+def compile_model(
+  model: keras.Model,
+  config: TrainingConfig,
+  *,
+  optimizer: keras.optimizers.legacy.Optimizer | None = None,
+) -> None:
+  """Compiles a model that ends in logits for integer labels.
+
+  Args:
+    model: built.
+    config: names the optimizer.
+    optimizer: one that takes the loss of each example, in place of that.
+  """
   model.compile(
-    optimizer=OPTIMIZERS[config.optimizer](learning_rate=config.learning_rate),
-    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    optimizer=optimizer
+    or OPTIMIZERS[config.optimizer](learning_rate=config.learning_rate),
+    loss=keras.losses.SparseCategoricalCrossentropy(
+      from_logits=True, reduction='none' if optimizer else 'auto'
+    ),
     metrics=['accuracy'],
   )
 
@@ -46,61 +62,102 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
   return -(-examples // batch_size)
 
 
+@dataclasses.dataclass(frozen=True)
+class Batches:
+  """How the examples become the batches of all epochs that are still to come.
+
+  Attributes:
+    config: epochs, batch size and seed.
+    first_epoch: epochs that are done already; 0 for a new run.
+    block: None, or a number of which every batch's size is a multiple: rows of
+      weight 0 fill it up, and a third element of each batch has the weights.
+    poisson_key: None for epochs in which every example occurs once, in an order
+      that depends on seed and epoch alone; else the key of Poisson sampling.
+  """
+
+  config: TrainingConfig
+  first_epoch: int = 0
+  block: int | None = None
+  poisson_key: int | None = None
+
+  def __call__(self, inputs: np.ndarray, labels: np.ndarray) -> tf.data.Dataset:
+    """Returns the batches, one epoch after the other.
+
+    Args:
+      inputs: (n, ...) float32.
+      labels: (n,) int64.
+    """
+    with tf.device('cpu:0'):
+      inputs, labels = tf.constant(inputs), tf.constant(labels)
+    if self.poisson_key is None:
+      batches = self._shuffled(inputs, labels)
+    else:
+      batches = self._poisson(inputs, labels)
+    # Rewriting the pipeline would copy the data once more, and gains nothing here.
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)
+
+  def _poisson(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
+    steps = steps_per_epoch(len(labels), self.config.batch_size)
+    return sampling.batches(
+      inputs,
+      labels,
+      batch_size=self.config.batch_size,
+      block=self.block,
+      key=self.poisson_key,
+      steps=(self.first_epoch * steps, self.config.epochs * steps),
+    )
+
+  def _shuffled(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
+    count, config = len(labels), self.config
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+      order = tf.random.experimental.stateless_shuffle(
+        tf.range(count, dtype=tf.int64), seed=tf.stack([np.int64(config.seed), epoch])
+      )
+      return tf.data.Dataset.from_tensor_slices(order).batch(config.batch_size)
+
+    def gather(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+      if self.block is None:
+        return tf.gather(inputs, rows), tf.gather(labels, rows)
+      # All batches, the last of an epoch included, have one size.
+      size = -(-config.batch_size // self.block) * self.block
+      return sampling.padded(inputs, labels, rows, size=size)
+
+    epochs = tf.data.Dataset.range(self.first_epoch, config.epochs)
+    return epochs.flat_map(epoch_batches).map(gather)
+
+
 def fit(
   model: keras.Model,
   inputs: np.ndarray,
   labels: np.ndarray,
   *,
-  config: TrainingConfig,
-  first_epoch: int,
+  batches: Batches,
   callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
-  """Trains from after `first_epoch` to `config.epochs` with Keras' own loop.
+  """Trains all epochs that are still to come with Keras' own loop.
 
   Args:
     model: compiled.
     inputs: (n, ...) float32, what the model takes.
     labels: (n,) int64.
-    config: epochs, batch size and seed.
-    first_epoch: epochs that are done already; 0 for a new run.
+    batches: how the data is cut.
     callbacks: the caller's; they alone write and print.
   """
-  if first_epoch >= config.epochs:
+  config = batches.config
+  if batches.first_epoch >= config.epochs:
     return
   model.fit(
-    _batches(inputs, labels, config=config, first_epoch=first_epoch),
+    batches(inputs, labels),
     steps_per_epoch=steps_per_epoch(len(labels), config.batch_size),
-    initial_epoch=first_epoch,
+    initial_epoch=batches.first_epoch,
     epochs=config.epochs,
     callbacks=list(callbacks),
     verbose=0,
   )
-
-
-def _batches(
-  inputs: np.ndarray, labels: np.ndarray, *, config: TrainingConfig, first_epoch: int
-) -> tf.data.Dataset:
-  """Returns the batches of all epochs after `first_epoch`, one after the other."""
-  with tf.device('cpu:0'):
-    inputs, labels = tf.constant(inputs), tf.constant(labels)
-  count = len(labels)
-
-  def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-    order = tf.random.experimental.stateless_shuffle(
-      tf.range(count, dtype=tf.int64), seed=tf.stack([np.int64(config.seed), epoch])
-    )
-    return tf.data.Dataset.from_tensor_slices(order).batch(config.batch_size)
-
-  def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.gather(inputs, indices), tf.gather(labels, indices)
-
-  epochs = tf.data.Dataset.range(first_epoch, config.epochs)
-  batches = epochs.flat_map(epoch_batches).map(gather).prefetch(2)
-  # Rewriting the pipeline would copy the data once more, and gains nothing here.
-  options = tf.data.Options()
-  options.experimental_optimization.apply_default_optimizations = False
-  options.autotune.enabled = False
-  return batches.with_options(options)
 
 
 _UNREADABLE = (
@@ -127,7 +184,10 @@ class Checkpoints:
     self._weights = path / 'weights'
     self._epoch = tf.Variable(0, dtype=tf.int64)
     self._manager = tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model, optimizer=model.optimizer, epoch=self._epoch),
+      # The variables, not the model: what an engine keeps beside them is no state.
+      tf.train.Checkpoint(
+        variables=list(model.variables), optimizer=model.optimizer, epoch=self._epoch
+      ),
       str(path / 'checkpoint'),
       max_to_keep=1,
     )
@@ -141,7 +201,7 @@ class Checkpoints:
     latest = self._manager.latest_checkpoint
     if latest is None:
       return 0
-    self._model.optimizer.build(self._model.trainable_variables)
+    _build_optimizer(self._model)
     try:
       status = self._manager.checkpoint.restore(latest)
       status.assert_existing_objects_matched()
@@ -199,6 +259,14 @@ class Checkpoints:
     temporary = path.with_name(f'.tmp.{path.name}')
     self._model.save_weights(temporary)
     temporary.replace(path)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+  """Creates the optimizer's variables, which a checkpoint restores."""
+  if isinstance(model.optimizer, keras.optimizers.legacy.Optimizer):
+    model.optimizer._create_all_weights(model.trainable_variables)
+  else:
+    model.optimizer.build(model.trainable_variables)
 
 
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:

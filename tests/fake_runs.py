@@ -1,5 +1,6 @@
 """Run folders with made-up figures, as a training run writes them."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -12,6 +13,7 @@ from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.runs import RunFolder
 
 CLASSES = 3
+PLAIN = config.PrivacyConfig()
 
 
 class RunsCase(parameterized.TestCase):
@@ -40,19 +42,45 @@ def write(
   leak=0.5,
   skipped=(),
   seed=0,
+  batch_size=64,
+  deterministic=False,
+  data=None,
+  privacy=PLAIN,
+  claimed=None,
+  bound=None,
+  val_accuracy=0.7,
+  shuffled=False,
+  checksums=None,
 ):
-  """Writes a run of `epochs` epochs, of which `trained` are done; None means all."""
+  """Writes a run of `epochs` epochs, of which `trained` are done; None means all.
+
+  A differentially private run claims `claimed`, by default the epsilon it was asked
+  for, after its last epoch; `bound` is what its attacks show. `val_accuracy` is that
+  of the last epoch, and `shuffled` keeps the examples in another order.
+  """
   folder = RunFolder(path)
   folder.path.mkdir(parents=True)
   run = config.RunConfig(
-    data=config.DataConfig(dataset=dataset),
+    data=data or config.DataConfig(dataset=dataset),
     model=config.ModelConfig(model='cnn'),
-    training=config.TrainingConfig(epochs=epochs, seed=seed),
+    training=config.TrainingConfig(
+      epochs=epochs, seed=seed, batch_size=batch_size, deterministic=deterministic
+    ),
+    privacy=privacy,
     report=config.ReportConfig(attacks=attacks),
   )
-  folder.write_json('config.json', _config(run, folder.path.name, members, nonmembers))
+  record = _config(run, folder.path.name, members, nonmembers)
+  if checksums is not None:
+    record['data']['checksums'] = checksums
+  folder.write_json('config.json', record)
   trained = epochs if trained is None else trained
   rows = [_row(epoch, epochs) for epoch in range(1, trained + 1)]
+  for row in rows:
+    row['val_accuracy'] += val_accuracy - 0.7
+  if privacy.dp:
+    claimed = privacy.dp_target_epsilon if claimed is None else claimed
+    for row in rows:
+      row['epsilon'] = claimed * (row['epoch'] / epochs) ** 0.5
   folder.write_rows(rows)
   rng = np.random.default_rng(seed)
   lines = []
@@ -61,14 +89,67 @@ def write(
     report, signals = _report(
       rng, attacks, members, nonmembers, scale, rows[epoch - 1], skipped
     )
-    lines += [result.to_json() for result in report.results]
-    folder.write_npz(
-      f'scores/epoch-{epoch:04d}.npz', results.to_arrays(report, signals)
-    )
+    epsilon = rows[epoch - 1].get('epsilon')
+    lines += [_claiming(x, epsilon, bound).to_json() for x in report.results]
+    arrays = results.to_arrays(report, signals)
+    if shuffled:
+      arrays = shuffle(arrays)
+    folder.write_npz(f'scores/epoch-{epoch:04d}.npz', arrays)
   folder.write_lines(lines)
   if trained == epochs:
-    folder.write_json('result.json', _result(rows))
+    folder.write_json('result.json', _result(rows) | _guarantee(run, rows))
   return pathlib.Path(path)
+
+
+def private(epsilon=3.0, **options):
+  """Returns the privacy config of a run that asks for `epsilon`."""
+  return config.PrivacyConfig(
+    dp=True, dp_target_epsilon=epsilon, dp_delta=1e-5, **options
+  )
+
+
+def shuffle(arrays):
+  """Returns a report's arrays with the examples in another order."""
+  arrays = dict(arrays)
+  for side in ('member', 'nonmember'):
+    count = len(arrays[f'{side}_ids'])
+    order = np.random.default_rng(count).permutation(count)
+    for name in list(arrays):
+      if name.startswith(f'{side}_') or name.endswith(f'/{side}s'):
+        arrays[name] = arrays[name][order]
+  return arrays
+
+
+def _claiming(result, epsilon, bound):
+  """Returns the result with what a private run claims and the attack shows."""
+  entire = result.slice == results.ENTIRE
+  return dataclasses.replace(
+    result,
+    epsilon=epsilon,
+    delta=None if epsilon is None else 1e-5,
+    epsilon_lower_bound=bound if entire and not result.skipped else None,
+  )
+
+
+def _guarantee(run, rows):
+  """Returns what a private run adds to its result."""
+  if not run.privacy.dp:
+    return {}
+  return {
+    'guarantee': {
+      'epsilon': rows[-1]['epsilon'],
+      'delta': 1e-5,
+      'noise_multiplier': 1.1,
+      'l2_norm_clip': run.privacy.dp_l2_norm_clip,
+      'steps': 100,
+      'sampling_probability': 0.1,
+      'sampling': run.privacy.dp_sampling,
+      'accountant': 'PLD',
+      'adjacency': 'add or remove one example',
+      'engine': 'exact',
+      'secret': not run.training.deterministic,
+    }
+  }
 
 
 def _config(run, name, members, nonmembers):

@@ -29,11 +29,18 @@ class LoadRunTest(fake_runs.RunsCase):
     found = [(r.results[0].epoch, r.results[0].model) for r in reports]
     self.assertEqual(found, [(epoch, 'digits-cnn2-s0') for epoch in (2, 4, 6)])
 
+  def test_checksums_are_read_and_empty_where_there_are_none(self):
+    sums = {'train': 'a', 'holdout': 'b', 'test': 'c'}
+    self.assertEqual(self.load('a', checksums=sums).data.checksums, sums)
+    self.assertEqual(self.load('b').data.checksums, {})
+
   def test_scores_that_were_not_kept_are_none(self):
     folder = self.run_folder()
     for path in (folder / 'scores').iterdir():
       path.unlink()
-    self.assertIsNone(records.load_run(folder).last_report())
+    record = records.load_run(folder)
+    self.assertIsNone(record.last_report())
+    self.assertIsNone(record.score_arrays(4))
 
   def test_a_run_under_way_is_read_up_to_its_last_epoch(self):
     folder = self.run_folder(epochs=6, trained=4)
@@ -57,6 +64,7 @@ class LoadRunTest(fake_runs.RunsCase):
     (lambda v: v.pop('data'), 'data'),
     (lambda v: v['data'].pop('test'), 'test'),
     (lambda v: v.update(data=[1]), 'damaged'),
+    (lambda v: v['data'].update(checksums=[1]), 'damaged'),
     (lambda v: v.pop('parameters'), 'parameters'),
     (lambda v: v['config']['model'].update(unknown=1), 'unknown'),
   )
@@ -87,6 +95,8 @@ class LoadRunTest(fake_runs.RunsCase):
     ('"epoch": 4', '"epoch": 5', 'line 9 is of epoch 5'),
     ('"epoch": 4', '"epoch": 2', 'line 9: threshold on entire at epoch 2 .* twice'),
     ('"epoch": 2', '"epoch": "2"', 'line 1 .*epoch is .2.'),
+    ('"epsilon": null', '"epsilon": "3"', 'line 1 .*epsilon is .3.'),
+    ('bound": null', 'bound": -1', 'line 1 .*epsilon_lower_bound is -1'),
   )
   def test_an_edited_result_is_refused_by_line(self, old, new, text):
     path = self.run_folder() / 'privacy.jsonl'

@@ -21,7 +21,10 @@ PICTURES = {
 
 # For what does not depend on the pictures, which take most of the time.
 WITHOUT_PICTURES = mock.patch.multiple(
-  reporting, pictures=lambda group: {}, class_picture=lambda record: None
+  reporting,
+  pictures=lambda group: {},
+  privacy_pictures=lambda group: {},
+  class_picture=lambda record: None,
 )
 
 
@@ -43,6 +46,11 @@ class RunPicturesTest(fake_runs.RunsCase):
     record = self.load(attacks=())
     paths = reporting.write_run_pictures(record, self.root / 'plots')
     self.assertEqual([path.name for path in paths], ['learning_curves.png'])
+
+  def test_a_private_run_shows_its_epsilon_by_epoch_too(self):
+    record = self.load(privacy=fake_runs.private(), bound=0.1)
+    paths = reporting.write_run_pictures(record, self.root / 'plots')
+    self.assertEqual({path.name for path in paths}, PICTURES | {'epsilon_by_epoch.png'})
 
   def test_an_attack_that_was_always_skipped_is_left_out(self):
     parts = ['entire', *(f'class:{i}' for i in range(fake_runs.CLASSES))]
@@ -115,6 +123,50 @@ class CompareTest(fake_runs.RunsCase):
     reporting.compare([self.load('a'), self.load('b', members=150)], self.out)
     page = (self.out / 'README.md').read_text()
     self.assertIn('b: 150 training and 200 test images', page)
+
+  def test_private_runs_have_a_section_with_its_pictures_and_files(self):
+    found = [self.load('a', privacy=fake_runs.private(), bound=3.5), self.load('b')]
+    made = reporting.compare(found, self.out)
+    first = contents(self.out)
+    page = first['README.md'].decode()
+    start = page.index('### Plain against differentially private')
+    section = page[start : page.index('### All runs')]
+    for text in ('| a ', 'digits-dp_privacy_vs_utility.png', '(pairs.csv)'):
+      self.assertIn(text, section)
+    self.assertIn('AUC plain - DP', made.text)
+    warning = page.index('**A broken guarantee, or sides that are not drawn alike**')
+    self.assertLess(warning, page.index('| run '))
+    self.assertContainsSubset({'pairs.csv', 'seeds.csv'}, first)
+    reporting.compare(found, self.out)
+    self.assertEqual(first, contents(self.out))
+
+  @WITHOUT_PICTURES
+  def test_private_runs_of_several_data_sets_share_the_csv_files(self):
+    found = [
+      self.load(f'{data_set}-{privacy.dp}', dataset=data_set, privacy=privacy)
+      for data_set in ('digits', 'mnist')
+      for privacy in (fake_runs.private(), fake_runs.PLAIN)
+    ]
+    reporting.compare(found, self.out)
+    pairs = (self.out / 'pairs.csv').read_text()
+    sets = [line.split(',')[0] for line in pairs.splitlines()]
+    self.assertEqual(sets, ['dataset', *['digits'] * 2, *['mnist'] * 2])
+    page = (self.out / 'README.md').read_text()
+    self.assertEqual(page.count('### Plain against differentially private'), 2)
+
+  @WITHOUT_PICTURES
+  def test_damaged_scores_of_a_pair_write_nothing(self):
+    found = [self.load('a', privacy=fake_runs.private()), self.load('b')]
+    (self.root / 'runs/a/scores/epoch-0004.npz').write_bytes(b'no zip')
+    with self.assertRaisesRegex(UsageError, 'damaged'):
+      reporting.compare(found, self.out)
+    self.assertFalse(self.out.exists())
+
+  @WITHOUT_PICTURES
+  def test_plain_runs_have_no_section_and_no_files_for_it(self):
+    reporting.compare([self.load('a'), self.load('b', seed=1)], self.out)
+    self.assertEqual(set(contents(self.out)), {'README.md', 'table.csv', 'table.md'})
+    self.assertNotIn('### ', (self.out / 'README.md').read_text())
 
   def test_runs_of_one_name_are_told_apart_by_their_folders(self):
     folders = [self.run_folder('x/same'), self.run_folder('y/same')]

@@ -2,7 +2,7 @@ import csv
 import io
 
 import numpy as np
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from rnn_tf import tables
 from tests import fake_runs
@@ -60,6 +60,60 @@ class TableTest(fake_runs.RunsCase):
     rows = list(csv.DictReader(io.StringIO(tables.to_csv(frame))))
     self.assertLen(rows, 2)
     np.testing.assert_allclose(float(rows[0]['auc']), frame['auc'][0], rtol=1e-5)
+
+  def test_a_table_of_plain_runs_says_nothing_of_privacy(self):
+    frame = tables.table([self.load()])
+    self.assertNotIn('epsilon', frame)
+    self.assertNotIn('epsilon', tables.to_markdown(frame))
+    self.assertEmpty(tables.broken_guarantees(frame))
+
+
+class PrivacyTest(fake_runs.RunsCase):
+  def test_claims_and_bounds_are_in_the_table(self):
+    found = [
+      self.load('private', privacy=fake_runs.private(), bound=0.25),
+      self.load('plain'),
+    ]
+    frame = tables.table(found)
+    row = frame.iloc[0]
+    self.assertEqual((row['epsilon'], row['delta']), (3.0, 1e-5))
+    self.assertEqual((row['noise_multiplier'], row['l2_norm_clip']), (1.1, 1.0))
+    self.assertEqual((row['sampling'], row['noise_secret']), ('poisson', True))
+    self.assertEqual(row['epsilon_lower_bound'], 0.25)
+    lines = tables.to_markdown(frame).splitlines()
+    self.assertIn(' 3 (1e-05) ', lines[2])
+    self.assertEqual(lines[2].split('|')[-2].strip(), '0.250')
+    self.assertIn(' none ', lines[4])
+    self.assertEqual(lines[4].split('|')[-2].strip(), '')
+    self.assertLen({line.count('|') for line in lines}, 1)
+
+  def test_a_bound_on_a_plain_run_is_shown(self):
+    text = tables.to_markdown(tables.table([self.load(bound=4.0)]))
+    self.assertIn('4.000', text)
+    self.assertNotIn('broken', text)
+
+  def test_a_shuffled_runs_epsilon_says_that_it_is_for_poisson(self):
+    privacy = fake_runs.private(dp_sampling='shuffle')
+    text = tables.to_markdown(tables.table([self.load(privacy=privacy)]))
+    self.assertIn('3 (1e-05), if Poisson', text)
+
+  @parameterized.parameters((3.01, True), (3.0, False), (0.0, False), (None, False))
+  def test_a_guarantee_is_broken_by_a_bound_above_epsilon_alone(self, bound, broken):
+    frame = tables.table([self.load(privacy=fake_runs.private(), bound=bound)])
+    self.assertLen(tables.broken_guarantees(frame), broken)
+    self.assertEqual('guarantee broken' in tables.to_markdown(frame), broken)
+
+  def test_an_unfinished_run_is_measured_by_what_it_has_spent(self):
+    record = self.load(privacy=fake_runs.private(), bound=2.5, trained=2)
+    frame = tables.table([record])
+    self.assertLess(frame['report_epsilon'][0], 2.5)
+    (line,) = tables.broken_guarantees(frame)
+    self.assertIn('2.5 (threshold), 2.5 (lr)', line)
+    self.assertIn('claims 2.121', line)
+
+  def test_a_private_run_without_reports_has_its_claim(self):
+    frame = tables.table([self.load(privacy=fake_runs.private(), attacks=())])
+    self.assertIn('3 (1e-05)', tables.to_markdown(frame))
 
 
 if __name__ == '__main__':

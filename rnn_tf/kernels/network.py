@@ -16,7 +16,7 @@ from rnn_tf.layers import ClockworkRNNCell
 from rnn_tf.stack import keras, tf
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
   """A layer that no kernel computes; the message names it and says why."""
 
 
@@ -122,7 +122,7 @@ class Network:
     model: a built `Sequential` that ends in logits.
 
   Raises:
-    Unsupported: a layer has no kernel.
+    UnsupportedError: a layer has no kernel.
   """
 
   def __init__(self, model: keras.Model):
@@ -181,7 +181,7 @@ def unsupported(model: keras.Model) -> str | None:
   """Returns why there are no kernels for a built model, or None if there are."""
   try:
     _checked_layers(model)
-  except Unsupported as reason:
+  except UnsupportedError as reason:
     return str(reason)
   return None
 
@@ -246,44 +246,44 @@ _FORBIDDEN = ('dropout', 'recurrent_dropout', 'stateful', 'return_state', 'time_
 
 
 def _checked_layers(model: keras.Model) -> list[keras.layers.Layer]:
-  """Returns the layers of a model that kernels can compute; raises Unsupported."""
+  """Returns the layers of a model, all of which kernels can compute."""
   if not isinstance(model, keras.Sequential):
-    raise Unsupported(f'{model.name}: not a Sequential model')
+    raise UnsupportedError(f'{model.name}: not a Sequential model')
   layers = model.layers
   for layer in layers:
     # A layer that is in the list twice, or was called outside the model as well.
     if layers.count(layer) > 1 or len(getattr(layer, 'inbound_nodes', ())) > 1:
-      raise Unsupported(f'{layer.name}: a layer that is used more than once')
+      raise UnsupportedError(f'{layer.name}: a layer that is used more than once')
     if not layer.trainable:
-      raise Unsupported(f'{layer.name}: a layer that is frozen')
+      raise UnsupportedError(f'{layer.name}: a layer that is frozen')
     _check_layer(layer)
   if model.losses:
-    raise Unsupported(f'{model.name}: has losses of its own (regularizers)')
+    raise UnsupportedError(f'{model.name}: has losses of its own (regularizers)')
   if type(layers[-1]) is not keras.layers.Dense:
-    raise Unsupported(f'{layers[-1].name}: the last layer must be Dense, with logits')
+    raise UnsupportedError(f'{layers[-1].name}: the last layer must be Dense')
   if layers[-1].activation is not keras.activations.linear:
-    raise Unsupported(f'{layers[-1].name}: the last layer must give logits')
+    raise UnsupportedError(f'{layers[-1].name}: the last layer must give logits')
   return layers
 
 
 def _check_layer(layer: keras.layers.Layer) -> None:
   kind = _cell_type(layer)
   if kind not in _NEEDED:
-    raise Unsupported(f'{layer.name}: no kernel for layers of type {kind.__name__}')
+    raise UnsupportedError(f'{layer.name}: a layer of type {kind.__name__}')
   if layer.compute_dtype != 'float32':
-    raise Unsupported(f'{layer.name}: computes in {layer.compute_dtype}, not float32')
+    raise UnsupportedError(f'{layer.name}: computes in {layer.compute_dtype}')
   if kind is keras.layers.Bidirectional:
     for direction in (layer.forward_layer, layer.backward_layer):
       _check_layer(direction)
   elif getattr(layer, 'go_backwards', False) and 'backward' not in layer.name:
-    raise Unsupported(f'{layer.name}: go_backwards outside a Bidirectional layer')
+    raise UnsupportedError(f'{layer.name}: go_backwards on its own')
   config = layer.get_config()
   for option in _FORBIDDEN:
     if config.get(option):
-      raise Unsupported(f'{layer.name}: has {option}={config[option]}')
+      raise UnsupportedError(f'{layer.name}: has {option}={config[option]}')
   for option, needed in _NEEDED[kind].items():
     value = config.get(option)
     value = tuple(value) if isinstance(value, list) else value
     allowed = needed if option == 'activation' and isinstance(needed, tuple) else None
     if value not in allowed if allowed else value != needed:
-      raise Unsupported(f'{layer.name}: has {option}={value}')
+      raise UnsupportedError(f'{layer.name}: has {option}={value}')

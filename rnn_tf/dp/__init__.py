@@ -1,0 +1,1 @@
+"""Differentially private training: how it is done, and what it amounts to."""

@@ -1,0 +1,157 @@
+"""What a differentially private training promises, epoch by epoch."""
+
+import dataclasses
+import logging
+from typing import Any
+
+from rnn_tf.config import RunConfig
+from rnn_tf.dp import accounting
+from rnn_tf.errors import UsageError
+
+LOG = logging.getLogger('rnn_tf')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Guarantee:
+  """The noise of a training, and what follows from it.
+
+  Attributes:
+    noise_multiplier: standard deviation of the noise on the sum, over the clip.
+    l2_norm_clip: the norm to which gradients are clipped.
+    delta: of the guarantee.
+    sampling_probability: chance of an example to be in a step's batch.
+    sampling: `poisson`, or `shuffle`, for which epsilon is stated as if it were.
+    steps_per_epoch: steps an epoch.
+    engine: who clips.
+    secret: whether noise and batches are drawn from entropy that nobody knows.
+    sensitivity: how far one example moves the sum, over the clip; 2 where several
+      examples share a clipped gradient, else 1.
+  """
+
+  noise_multiplier: float
+  l2_norm_clip: float
+  delta: float
+  sampling_probability: float
+  sampling: str
+  steps_per_epoch: int
+  engine: str
+  secret: bool
+  sensitivity: int = 1
+
+  def epsilon(self, epochs: int) -> float:
+    """Returns epsilon after so many epochs."""
+    mechanism = accounting.Mechanism(
+      noise_multiplier=self.noise_multiplier / self.sensitivity,
+      sampling_probability=self.sampling_probability,
+      delta=self.delta,
+    )
+    return mechanism.epsilon(epochs * self.steps_per_epoch)
+
+  def to_json(self, *, epochs: int) -> dict[str, Any]:
+    """Returns all that a reader must know to judge the epsilon after `epochs`."""
+    return {
+      'epsilon': self.epsilon(epochs),
+      **dataclasses.asdict(self),
+      'steps': epochs * self.steps_per_epoch,
+      'accountant': accounting.ACCOUNTANT,
+      'adjacency': accounting.ADJACENCY,
+    }
+
+
+def plan(config: RunConfig, *, examples: int, engine: str) -> Guarantee | None:
+  """Returns what a run will promise, None where it is not differentially private.
+
+  Args:
+    config: the run's; its batches fit the data.
+    examples: training examples.
+    engine: who clips, `exact` or one of TF Privacy's.
+
+  Raises:
+    UsageError: no noise reaches the epsilon, or the noise is below what can be
+      accounted for.
+  """
+  privacy, training = config.privacy, config.training
+  if not privacy.dp:
+    return None
+  steps_per_epoch = -(-examples // training.batch_size)
+  delta = privacy.dp_delta or accounting.default_delta(examples)
+  if delta >= 1 / examples:
+    LOG.warning(
+      '--dp_delta=%g: not below 1 / %d training examples: such a guarantee allows '
+      'publishing an example outright',
+      delta,
+      examples,
+    )
+  rate = training.batch_size / examples
+  sensitivity = _sensitivity(config)
+  noise = privacy.dp_noise_multiplier
+  if noise is None:
+    noise = sensitivity * accounting.noise_multiplier(
+      privacy.dp_target_epsilon,
+      sampling_probability=rate,
+      steps=steps_per_epoch * training.epochs,
+      delta=delta,
+    )
+  guarantee = Guarantee(
+    noise_multiplier=noise,
+    l2_norm_clip=privacy.dp_l2_norm_clip,
+    delta=delta,
+    sampling_probability=rate,
+    sampling=privacy.dp_sampling,
+    steps_per_epoch=steps_per_epoch,
+    engine=engine,
+    secret=not training.deterministic,
+    sensitivity=sensitivity,
+  )
+  # Noise that cannot be accounted for is refused now, not after an epoch.
+  guarantee.epsilon(training.epochs)
+  _check_microbatches(config, examples)
+  return guarantee
+
+
+def _sensitivity(config: RunConfig) -> int:
+  """Returns 2 where examples share a microbatch, else 1.
+
+  An example changes the mean gradient of its microbatch, which is clipped after
+  that, by up to twice the clip.
+  """
+  count = config.privacy.dp_num_microbatches
+  return 1 if count is None or count == config.training.batch_size else 2
+
+
+def _check_microbatches(config: RunConfig, examples: int) -> None:
+  """Refuses batches that microbatches do not divide, the last one included."""
+  count = config.privacy.dp_num_microbatches
+  if count is None:
+    return
+  batch_size = config.training.batch_size
+  for size, which in ((batch_size, 'a'), (examples % batch_size, 'the last')):
+    if size % count:
+      raise UsageError(
+        f'--dp_num_microbatches={count}: does not divide {which} batch of {size} '
+        f'examples ({examples} in batches of {batch_size}): choose --batch_size and '
+        '--train_size so that it does, or leave it out'
+      )
+
+
+def statement(promise: dict[str, Any]) -> str:
+  """Returns what `Guarantee.to_json` holds, as one line for a reader."""
+  drawn = {
+    'poisson': 'Poisson sampling at rate {:.6g}',
+    'shuffle': 'stated for Poisson sampling at rate {:.6g}; the batches were shuffled',
+  }[promise['sampling']].format(promise['sampling_probability'])
+  text = (
+    f'epsilon {promise["epsilon"]:.3f} at delta {promise["delta"]:g}; '
+    f'{promise["accountant"]} accountant, {drawn}, {promise["steps"]} steps, '
+    f'adjacency: {promise["adjacency"]}; noise multiplier '
+    f'{promise["noise_multiplier"]:g}, clip {promise["l2_norm_clip"]:g}, engine '
+    f'{promise["engine"]}'
+  )
+  if promise['sensitivity'] > 1:
+    text += f'; sensitivity {promise["sensitivity"]} clips, for the microbatches'
+  if not promise['secret']:
+    text += (
+      '. --deterministic draws the noise from --seed: whoever knows the seed can take '
+      'it away, so do not release this model'
+    )
+  return text

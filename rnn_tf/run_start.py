@@ -1,0 +1,125 @@
+"""What a run is, written when it begins, and what a resumed run must still be."""
+
+import dataclasses
+import logging
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from rnn_tf import datasets
+from rnn_tf.config import RunConfig, to_json
+from rnn_tf.dp.guarantee import Guarantee
+from rnn_tf.errors import UsageError
+from rnn_tf.runs import FORMAT, RunFolder
+
+LOG = logging.getLogger('rnn_tf')
+
+VERSIONED = (
+  'tensorflow',
+  'tf-keras',
+  'tensorflow-privacy',
+  'tensorflow-datasets',
+  'dp-accounting',
+  'scikit-learn',
+  'numpy',
+)
+
+
+def record(
+  config: RunConfig,
+  folder: RunFolder,
+  *,
+  data: datasets.Data,
+  parameters: int,
+  engine: str,
+  promise: Guarantee | None,
+) -> None:
+  """Writes what the run is, or makes sure that a resumed one is still that.
+
+  Args:
+    config: the run's.
+    folder: the run's, open.
+    data: the run's.
+    parameters: weights of the network.
+    engine: who computes the gradients.
+    promise: the guarantee of private training.
+
+  Raises:
+    UsageError: the data has changed since the run began.
+  """
+  about = {
+    'name': data.name,
+    'version': data.version,
+    'class_names': list(data.class_names),
+    'train': len(data.train),
+    'holdout': len(data.holdout),
+    'test': len(data.test),
+    'image_shape': list(data.train.images.shape[1:]),
+    'checksums': {
+      'train': data.train.checksum(),
+      'holdout': data.holdout.checksum(),
+      'test': data.test.checksum(),
+    },
+  }
+  versions = {name: metadata.version(name) for name in VERSIONED}
+  if (folder.path / 'config.json').exists():
+    _compare(folder, about, versions)
+    return
+  examples = {
+    f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
+  }
+  folder.write_npz('examples.npz', examples)
+  folder.write_json(
+    'config.json',
+    {
+      'format': FORMAT,
+      'name': folder.path.name,
+      'config': to_json(config),
+      'versions': versions,
+      'command': shlex.join(['python', '-m', 'rnn_tf.train', *sys.argv[1:]]),
+      'data': about,
+      'parameters': parameters,
+      'engine': engine,
+      'guarantee': promise and dataclasses.asdict(promise),
+    },
+  )
+
+
+def begun_with(folder: RunFolder) -> tuple[str, Guarantee | None]:
+  """Returns the engine and the guarantee that a run began with.
+
+  A resumed run keeps them: another machine would choose another engine, another
+  version of the accountant another noise.
+
+  Raises:
+    UsageError: config.json does not say, or was edited.
+  """
+  stored = folder.record()
+  promise = stored.get('guarantee')
+  try:
+    # Runs from before there was a choice were made by Keras' own step.
+    engine = str(stored.get('engine', 'keras'))
+    return engine, None if promise is None else Guarantee(**promise)
+  except TypeError as error:
+    raise UsageError(
+      f'{folder}/config.json is damaged or of another version ({error}): name '
+      'another --run_dir, or --overwrite'
+    ) from error
+
+
+def _compare(
+  folder: RunFolder, about: Mapping[str, Any], versions: Mapping[str, str]
+) -> None:
+  """Compares a resumed run's data and packages with those that it began with."""
+  stored = folder.record()
+  if stored.get('data') != about:
+    raise UsageError(
+      f'{folder}: began with other examples than {about["name"]} {about["version"]} '
+      'holds now: the data set has changed; --overwrite starts again'
+    )
+  for name, version in versions.items():
+    before = stored.get('versions', {}).get(name)
+    if before != version:
+      LOG.warning('%s began with %s %s, goes on with %s', folder, name, before, version)
