@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf.config import PrivacyConfig, RunConfig
+from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError
+from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.records import RunRecord
 
 
@@ -17,9 +18,10 @@ class Claim:
   """The (epsilon, delta) of a run's training, and what it follows from.
 
   Attributes:
-    epsilon: the accountant's, for Poisson sampling; None while no epoch has one.
-    delta: None while no epoch has an epsilon.
-    noise_multiplier: None while an unfinished run looks for it by its epsilon.
+    epsilon: the accountant's, for Poisson sampling, of the epochs trained so far;
+      None where metrics.csv has none.
+    delta: the other half of the guarantee.
+    noise_multiplier: standard deviation of the noise, over the clip.
     l2_norm_clip: the norm to which each example's gradient was clipped.
     sampling: how batches were drawn, a name out of `config.DP_SAMPLINGS`.
     secret: whether noise and batches were drawn from what nobody knows; False where
@@ -27,8 +29,8 @@ class Claim:
   """
 
   epsilon: float | None
-  delta: float | None
-  noise_multiplier: float | None
+  delta: float
+  noise_multiplier: float
   l2_norm_clip: float
   sampling: str
   secret: bool
@@ -38,27 +40,24 @@ def of(record: RunRecord) -> Claim | None:
   """Returns what a run claims so far; None for a plain run.
 
   Raises:
-    UsageError: the run is finished and its result.json does not say.
+    UsageError: the run's files do not say.
   """
   privacy = record.config.privacy
   if not privacy.dp:
     return None
   if record.finished is not None:
-    return _stated(record)
+    return _claim(record, record.finished.get('guarantee'), 'result.json')
+  # What was promised at the start, and what of it is spent.
   epsilons = record.metrics.get('epsilon')
-  deltas = [result.delta for result in record.results if result.delta is not None]
-  return Claim(
-    epsilon=None if epsilons is None else _finite(epsilons.iloc[-1]),
-    delta=deltas[-1] if deltas else privacy.dp_delta,
-    noise_multiplier=privacy.dp_noise_multiplier,
-    l2_norm_clip=privacy.dp_l2_norm_clip,
-    sampling=privacy.dp_sampling,
-    secret=not record.config.training.deterministic,
-  )
+  epsilon = None if epsilons is None else _finite(epsilons.iloc[-1])
+  promised = record.folder.record().get('guarantee')
+  if isinstance(promised, dict):
+    promised = {'epsilon': 0.0, **promised}
+  claim = _claim(record, promised, 'config.json')
+  return dataclasses.replace(claim, epsilon=epsilon)
 
 
-def _stated(record: RunRecord) -> Claim:
-  stated = record.finished.get('guarantee')
+def _claim(record: RunRecord, stated: Any, file: str) -> Claim:
   try:
     values = {field.name: stated[field.name] for field in dataclasses.fields(Claim)}
     for name in ('epsilon', 'delta', 'noise_multiplier', 'l2_norm_clip'):
@@ -66,7 +65,7 @@ def _stated(record: RunRecord) -> Claim:
         raise ValueError(f'{name} is {values[name]!r}')
   except (KeyError, TypeError, ValueError) as error:
     raise UsageError(
-      f'{record.folder}/result.json is damaged: no guarantee of a run with --dp '
+      f'{record.folder}/{file} is damaged: no guarantee of a run with --dp '
       f'({error!r}): train it again with --overwrite'
     ) from error
   return Claim(**values)

@@ -10,6 +10,8 @@ import functools
 import os
 from typing import Any
 
+import numpy as np
+
 from rnn_tf import models, training
 from rnn_tf.config import MODEL_FIELDS, RunConfig
 from rnn_tf.dp import randomness, tf_privacy
@@ -24,11 +26,7 @@ KERNEL_ENGINES = ('split', 'exact')
 
 
 def choose(config: RunConfig) -> str:
-  """Returns the engine that a run's config asks for.
-
-  Raises:
-    UsageError: the engine cannot compute the run's model.
-  """
+  """Returns the engine that a run's config asks for."""
   if config.privacy.dp:
     engine = config.privacy.dp_engine
     return 'exact' if engine == 'auto' else engine
@@ -168,7 +166,10 @@ def install(
     model.train_step = KernelStep(model, mean, streams=streams())
   elif guarantee is not None:
     # TF Privacy's noise follows from the global seed, which was set for the weights.
-    tf.random.set_seed(keys.noise & 0x7FFFFFFF)
+    # A resumed run, whose key may be the same, must not repeat the first steps' noise.
+    done = int(model.optimizer.iterations.numpy())
+    (seed,) = np.random.SeedSequence([keys.noise, done]).generate_state(1)
+    tf.random.set_seed(int(seed))
 
 
 class KernelStep:

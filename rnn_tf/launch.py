@@ -5,6 +5,7 @@ answered at once. Exit codes: 0 done, 1 a crash (with traceback), 2 a mistake in
 the request (one line), 130 interrupted.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -117,7 +118,7 @@ def set_up_tensorflow(training: TrainingConfig, *, streams: int | None = None) -
   Args:
     training: seed, determinism and precision.
     streams: None leaves the threads to TensorFlow; else so many operations run side
-      by side, each with one thread.
+      by side, each with one thread, unless TensorFlow runs with others already.
   """
   from rnn_tf.stack import keras, tf
 
@@ -125,8 +126,10 @@ def set_up_tensorflow(training: TrainingConfig, *, streams: int | None = None) -
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
   if streams is not None:
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(streams)
+    # A second command in one process cannot change them: slower, the numbers hold.
+    with contextlib.suppress(RuntimeError):
+      tf.config.threading.set_intra_op_parallelism_threads(1)
+      tf.config.threading.set_inter_op_parallelism_threads(streams)
   keras.utils.set_random_seed(training.seed)
   if training.deterministic:
     tf.config.experimental.enable_op_determinism()

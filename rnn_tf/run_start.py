@@ -9,9 +9,10 @@ from importlib import metadata
 from typing import Any
 
 from rnn_tf import datasets
-from rnn_tf.config import RunConfig, to_json
-from rnn_tf.dp.guarantee import Guarantee
+from rnn_tf.config import RECURRENT_KERNELS, RunConfig, to_json
+from rnn_tf.dp.guarantee import Guarantee, from_json
 from rnn_tf.errors import UsageError
+from rnn_tf.privacy_config import DP_ENGINES
 from rnn_tf.runs import FORMAT, RunFolder
 
 LOG = logging.getLogger('rnn_tf')
@@ -97,12 +98,14 @@ def begun_with(folder: RunFolder) -> tuple[str, Guarantee | None]:
     UsageError: config.json does not say, or was edited.
   """
   stored = folder.record()
-  promise = stored.get('guarantee')
+  private = folder.config().privacy.dp
   try:
     # Runs from before there was a choice were made by Keras' own step.
-    engine = str(stored.get('engine', 'keras'))
-    return engine, None if promise is None else Guarantee(**promise)
-  except TypeError as error:
+    engine = stored.get('engine', 'keras')
+    if engine == 'auto' or engine not in (DP_ENGINES if private else RECURRENT_KERNELS):
+      raise ValueError(f'engine={engine!r}')
+    return engine, from_json(stored.get('guarantee')) if private else None
+  except ValueError as error:
     raise UsageError(
       f'{folder}/config.json is damaged or of another version ({error}): name '
       'another --run_dir, or --overwrite'

@@ -29,6 +29,8 @@ def run(
   train_accuracy: float,
   val_accuracy: float,
   seed: int,
+  epsilon: float | None = None,
+  delta: float | None = None,
 ) -> Report:
   """Attacks a model through its outputs.
 
@@ -42,6 +44,8 @@ def run(
     train_accuracy: for the results.
     val_accuracy: for the results.
     seed: of the trained attacks; the same one gives the same numbers.
+    epsilon: what the training promises so far, for the results; None if nothing.
+    delta: of that promise, or to hold the attacks' bound on epsilon against.
 
   Returns:
     One result an attack and slice, in the order of `config.attacks`. A slice that
@@ -50,10 +54,7 @@ def run(
   Raises:
     ValueError: logits that are not finite.
   """
-  for name, side in (('members', signals.members), ('nonmembers', signals.nonmembers)):
-    bad = np.count_nonzero(~np.isfinite(side.logits).all(axis=1))
-    if bad:
-      raise ValueError(f'{name}: logits of {bad} of {len(side)} are not finite')
+  _check_finite(signals)
   scores = ENGINES[config.attack_engine](
     signals, config.attacks, class_count=class_count, seed=seed
   )
@@ -63,10 +64,19 @@ def run(
     'epoch': int(epoch),
     'train_accuracy': float(train_accuracy),
     'val_accuracy': float(val_accuracy),
+    'epsilon': epsilon,
+    'delta': delta,
   }
   return _report(
     signals, scores, attacks=config.attacks, class_count=class_count, context=context
   )
+
+
+def _check_finite(signals: Signals) -> None:
+  for name, side in (('members', signals.members), ('nonmembers', signals.nonmembers)):
+    bad = np.count_nonzero(~np.isfinite(side.logits).all(axis=1))
+    if bad:
+      raise ValueError(f'{name}: logits of {bad} of {len(side)} are not finite')
 
 
 def sample_members(count: int, size: int | None, *, seed: int) -> np.ndarray:

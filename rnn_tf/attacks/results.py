@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnn_tf.attacks import metrics
+from rnn_tf.attacks.epsilon_bound import epsilon_lower_bound
 from rnn_tf.attacks.metrics import RatePoint
 from rnn_tf.attacks.signals import Side, Signals
 
@@ -55,8 +56,8 @@ class AttackResult:
     val_accuracy: accuracy on the validation examples at that epoch.
     n_members: members in the slice.
     n_nonmembers: non-members in the slice.
-    auc: signed; below 0.5 it is not flipped. Like all that follow None where the
-      slice was skipped.
+    auc: signed; below 0.5 it is not flipped. Like all up to `tpr_at_fpr` None where
+      the slice was skipped.
     auc_low: lower end of its 95% interval.
     auc_high: upper end of it.
     auc_null_half_width: 95% of AUCs lie within 0.5 -+ this if nothing leaks.
@@ -64,6 +65,12 @@ class AttackResult:
     ppv: highest positive predictive value, see `metrics.ppv`.
     tpr_at_fpr: one point a target false-positive rate.
     skipped: why there are no numbers, or None.
+    epsilon: what the training so far promises, by the accountant; None where it is
+      not differentially private.
+    delta: of that guarantee; given without it, it is the one that
+      `epsilon_lower_bound` is held against.
+    epsilon_lower_bound: 95% lower bound on epsilon that the scores give, see
+      `epsilon_bound`; None without a delta, and for slices other than `entire`.
   """
 
   attack: str
@@ -83,6 +90,9 @@ class AttackResult:
   ppv: float | None = None
   tpr_at_fpr: tuple[RatePoint, ...] | None = None
   skipped: str | None = None
+  epsilon: float | None = None
+  delta: float | None = None
+  epsilon_lower_bound: float | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns plain JSON values; a NaN (an unknown accuracy) becomes None."""
@@ -111,7 +121,10 @@ class AttackResult:
       field.name: getattr(measured, field.name)
       for field in dataclasses.fields(measured)
     }
-    return dataclasses.replace(self, skipped=None, **values)
+    bound = None
+    if self.delta is not None and self.slice == ENTIRE:
+      bound = epsilon_lower_bound(scores.members, scores.nonmembers, delta=self.delta)
+    return dataclasses.replace(self, skipped=None, epsilon_lower_bound=bound, **values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

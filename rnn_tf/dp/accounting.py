@@ -22,8 +22,8 @@ ACCOUNTANT = 'PLD'
 ADJACENCY = 'add or remove one example'
 """Which data sets must be hard to tell apart."""
 
-MIN_NOISE_MULTIPLIER = 0.01
-"""Below, the accountant overflows; there epsilon is past 5,000 after one step."""
+MIN_NOISE_MULTIPLIER = 0.1
+"""Below, the accountant fails or takes minutes, and nothing is private anyway."""
 
 MAX_NOISE_MULTIPLIER = 10_000.0
 """The most that `noise_multiplier` looks for."""
@@ -31,12 +31,11 @@ MAX_NOISE_MULTIPLIER = 10_000.0
 MIN_DELTA = 1e-12
 """Below, rounding in the accountant's Fourier transforms decides epsilon."""
 
-# The accountant's grid of losses: as fine as dp-accounting's own, made coarser where
-# it would have more points than can be worked through in a few seconds (one point
-# costs some 10 microseconds before the composition, 0.5 after it). At 100 and more
-# e^interval nears the largest float.
-_FINEST_EXPONENT, _COARSEST_EXPONENT = -4, 2
-_POINTS_OF_A_STEP = 400_000
+# The accountant's grid of losses is as fine as dp-accounting's own, and ten times
+# coarser as often as it takes to have no more points than can be worked through in
+# a few seconds: some 5 microseconds a point of one step, 0.5 a point of all steps.
+_FINEST_EXPONENT = -4
+_POINTS_OF_ONE_STEP = 400_000
 _POINTS_OF_ALL_STEPS = 6_000_000
 
 # Above -log of the smallest float, 4.94e-324.
@@ -96,9 +95,9 @@ class Mechanism:
     By privacy loss distributions (Sommer et al. 2019, PoPETs; composed by Fourier
     transforms, Koskela et al. 2020, arXiv 1906.03049; discretised by connecting the
     dots, Doroshenko et al. 2022, arXiv 2207.04380). Equal to dp-accounting's
-    `PLDAccountant` at its default interval; where epsilon is too large to protect
-    anything (in the dozens and beyond) the interval grows, and the bound with it by
-    some tenths of a percent. What was computed once is remembered.
+    `PLDAccountant`, whose interval grows from its default where epsilon is in the
+    dozens and beyond; a larger interval makes a larger bound, by less than 1% in
+    100,000 steps. What was computed once is remembered.
 
     Args:
       steps: noisy steps so far.
@@ -120,12 +119,13 @@ class Mechanism:
     """Interval -> the privacy loss distribution of one step."""
     return {}
 
-  def _compute(self, steps: int) -> float:
+  def _compute(self, steps: int, *, thrift: int = 1) -> float:
+    """Computes epsilon, on so many times fewer points where that saves time."""
     # Here, since they load for a second and flags and configs should not.
     import numpy as np
     from dp_accounting.pld import privacy_loss_distribution
 
-    interval = self._interval(steps)
+    interval = self._interval(steps, thrift)
     if interval not in self._single_steps:
       self._single_steps[interval] = privacy_loss_distribution.from_gaussian_mechanism(
         self.noise_multiplier,
@@ -135,23 +135,23 @@ class Mechanism:
     composed = self._single_steps[interval].self_compose(steps)
     with np.errstate(over='ignore'):
       epsilon = composed.get_epsilon_for_delta(self.delta)
-    # dp-accounting divides by a sum of e^-loss. Between 709 and 745 that is a
-    # subnormal float, the ratio overflows and infinity comes back; the loss where the
-    # sum stops being 0 is a bound then.
-    return float(min(epsilon, _LARGEST_EXPONENT)) if math.isinf(epsilon) else epsilon
+    # dp-accounting divides by a sum of e^-loss. Where that is a subnormal float the
+    # ratio overflows and infinity comes back, although epsilon is below the loss at
+    # which the sum is 0.
+    return _LARGEST_EXPONENT if math.isinf(epsilon) else float(epsilon)
 
-  def _interval(self, steps: int) -> float:
+  def _interval(self, steps: int, thrift: int) -> float:
     """Returns the distance of the grid's points, a power of ten."""
     # With probability q a step's loss is drawn from about N(s^-2 / 2, s^-2), and is
-    # next to 0 otherwise; the accountant keeps 10 standard deviations of it, and of
-    # all steps' sum the middle, some 16.
+    # next to 0 otherwise. The accountant keeps 10 standard deviations of the noise,
+    # and of the sum of all steps some 16.
     precision = self.noise_multiplier**-2
     one = precision / 2 + 10 * math.sqrt(precision)
     square = self.sampling_probability * (precision + precision**2 / 4)
     together = 16 * math.sqrt(steps * square)
-    needed = max(one / _POINTS_OF_A_STEP, together / _POINTS_OF_ALL_STEPS)
-    exponent = max(_FINEST_EXPONENT, math.ceil(math.log10(needed)))
-    return float(f'1e{min(exponent, _COARSEST_EXPONENT)}')
+    needed = max(one / _POINTS_OF_ONE_STEP, together / _POINTS_OF_ALL_STEPS)
+    exponent = math.ceil(math.log10(needed * thrift))
+    return float(f'1e{max(_FINEST_EXPONENT, exponent)}')
 
 
 def noise_multiplier(
@@ -177,65 +177,67 @@ def noise_multiplier(
     raise ValueError(f'needs at least one step, got {steps}')
 
   @functools.cache
-  def epsilon(noise: float) -> float:
+  def excess(log_noise: float, thrift: int = 1) -> float:
     mechanism = Mechanism(
-      noise_multiplier=noise, sampling_probability=sampling_probability, delta=delta
+      noise_multiplier=max(math.exp(log_noise), MIN_NOISE_MULTIPLIER),
+      sampling_probability=sampling_probability,
+      delta=delta,
     )
-    return mechanism.epsilon(steps)
+    epsilon = mechanism._compute(steps, thrift=thrift)
+    # In logarithms the curve is nearly straight; an epsilon of 0 has none.
+    return math.log(max(epsilon / target_epsilon, 1e-6))
 
-  if epsilon(1.0) <= target_epsilon:
-    low, high = _fall(epsilon, target_epsilon)
-    if low == high:
-      return low
-  else:
-    low, high = _rise(epsilon, target_epsilon)
-    if epsilon(high) > target_epsilon:
-      raise UsageError(
-        f'--dp_target_epsilon={target_epsilon:g}: even --dp_noise_multiplier='
-        f'{high:g} gives no less than {_round_up(epsilon(high), 2):g} after {steps} '
-        f'steps at delta {delta:g}: give a larger target, or fewer --epochs'
-      )
-  noise = _round_up(_crossing(epsilon, target_epsilon, low=low, high=high), 4)
-  while epsilon(noise) > target_epsilon:
+  log_noise = _crossing(excess, rough=functools.partial(excess, thrift=10))
+  if excess(log_noise) > 1e-3:
+    reached = _round_up(target_epsilon * math.exp(excess(log_noise)), 2)
+    raise UsageError(
+      f'--dp_target_epsilon={target_epsilon:g}: even --dp_noise_multiplier='
+      f'{MAX_NOISE_MULTIPLIER:g} gives no less than {reached:g} after {steps} steps '
+      f'at delta {delta:g}: give a larger target, or fewer --epochs'
+    )
+  # exp(log(x)) may be above x in the last digit.
+  noise = _round_up(math.exp(log_noise) * (1 - 1e-9), 4)
+  while excess(math.log(noise)) > 0:
     noise = _round_up(noise * (1 + 1e-6), 4)
   return noise
 
 
-def _fall(epsilon: Callable[[float], float], target: float) -> tuple[float, float]:
-  """Two noise multipliers up to 1 about the target; the same twice at the minimum."""
-  low = high = 1.0
-  while epsilon(low) <= target:
-    if low == MIN_NOISE_MULTIPLIER:
-      return low, low
-    low, high = max(low / 2, MIN_NOISE_MULTIPLIER), low
-  return low, high
-
-
-def _rise(epsilon: Callable[[float], float], target: float) -> tuple[float, float]:
-  """Two noise multipliers from 1 up about the target, if the maximum reaches it."""
-  low = high = 1.0
-  while epsilon(high) > target and high < MAX_NOISE_MULTIPLIER:
-    low, high = high, min(high * 2, MAX_NOISE_MULTIPLIER)
-  return low, high
-
-
 def _crossing(
-  epsilon: Callable[[float], float], target: float, *, low: float, high: float
+  excess: Callable[[float], float], *, rough: Callable[[float], float]
 ) -> float:
-  """Returns a noise multiplier just below the one whose epsilon is the target."""
+  """Returns where a falling function of the noise's logarithm is 0.
+
+  Args:
+    excess: the function, above 0 where the noise is too little.
+    rough: a faster one, the same or somewhat larger.
+
+  Returns:
+    That place to 1e-4 or better, or the end of what is allowed on its side.
+  """
+  start = _root(rough, start=0.0, stride=0.5)
+  slope = (rough(start + 1e-3) - rough(start)) / 1e-3
+  if slope < 0:
+    step = -excess(start) / slope
+    # So near, the two are parallel, and one step along the slope is enough.
+    if abs(step) < 1e-2:
+      return max(start + step, math.log(MIN_NOISE_MULTIPLIER))
+  return _root(excess, start=start, stride=1e-2)
+
+
+def _root(excess: Callable[[float], float], *, start: float, stride: float) -> float:
+  """Returns what `_crossing` does, away from `start` by ever longer strides."""
   from scipy import optimize
 
-  # On logarithmic axes the curve is nearly straight; an epsilon of 0 has no place
-  # there.
-  def excess(log_noise: float) -> float:
-    return math.log(max(epsilon(math.exp(log_noise)) / target, 1e-6))
-
-  # The ends, read back from their logarithms, must not leave what is allowed.
-  tolerance = 1e-6
-  ends = math.log(low) + 1e-12, math.log(high)
-  if excess(ends[0]) <= 0 or excess(ends[1]) > 0:
-    return low
-  return math.exp(optimize.brentq(excess, *ends, xtol=tolerance) - 2 * tolerance)
+  ends = math.log(MIN_NOISE_MULTIPLIER), math.log(MAX_NOISE_MULTIPLIER)
+  too_little = excess(start) > 0
+  near = far = start
+  while (excess(far) > 0) == too_little:
+    if far == ends[too_little]:
+      return far
+    step = stride if too_little else -stride
+    near, far = far, min(max(far + step, ends[0]), ends[1])
+    stride *= 2
+  return float(optimize.brentq(excess, near, far, xtol=1e-5))
 
 
 def _round_up(value: float, digits: int) -> float:

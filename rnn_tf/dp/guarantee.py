@@ -1,12 +1,17 @@
 """What a differentially private training promises, epoch by epoch."""
 
 import dataclasses
+import functools
 import logging
+import math
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnn_tf.config import RunConfig
 from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
+from rnn_tf.privacy_config import DP_ENGINES, DP_SAMPLINGS
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -40,12 +45,16 @@ class Guarantee:
 
   def epsilon(self, epochs: int) -> float:
     """Returns epsilon after so many epochs."""
-    mechanism = accounting.Mechanism(
+    return self._mechanism.epsilon(epochs * self.steps_per_epoch)
+
+  @functools.cached_property
+  def _mechanism(self) -> accounting.Mechanism:
+    # Kept, since it remembers what it has computed.
+    return accounting.Mechanism(
       noise_multiplier=self.noise_multiplier / self.sensitivity,
       sampling_probability=self.sampling_probability,
       delta=self.delta,
     )
-    return mechanism.epsilon(epochs * self.steps_per_epoch)
 
   def to_json(self, *, epochs: int) -> dict[str, Any]:
     """Returns all that a reader must know to judge the epsilon after `epochs`."""
@@ -56,6 +65,36 @@ class Guarantee:
       'accountant': accounting.ACCOUNTANT,
       'adjacency': accounting.ADJACENCY,
     }
+
+
+def from_json(values: Any) -> Guarantee:
+  """Rebuilds a guarantee from its fields.
+
+  Raises:
+    ValueError: they are not the fields of a guarantee, or cannot have been.
+  """
+  kinds = typing.get_type_hints(Guarantee)
+  if not isinstance(values, dict) or set(values) != set(kinds):
+    raise ValueError('guarantee: other fields than ' + ', '.join(kinds))
+  for name, kind in kinds.items():
+    allowed = (float, int) if kind is float else (kind,)
+    if type(values[name]) not in allowed or not _POSSIBLE[name](values[name]):
+      raise ValueError(f'guarantee: {name}={values[name]!r}')
+  return Guarantee(**values)
+
+
+_POSSIBLE: Mapping[str, Callable[[Any], bool]] = {
+  'noise_multiplier': lambda value: 0 < value < math.inf,
+  'l2_norm_clip': lambda value: 0 < value < math.inf,
+  'delta': lambda value: 0 < value < 1,
+  'sampling_probability': lambda value: 0 < value <= 1,
+  'sampling': lambda value: value in DP_SAMPLINGS,
+  'steps_per_epoch': lambda value: value > 0,
+  'engine': lambda value: value in DP_ENGINES,
+  'secret': lambda value: True,
+  'sensitivity': lambda value: value in (1, 2),
+}
+"""Field of a guarantee -> whether it can have a value of the right type."""
 
 
 def plan(config: RunConfig, *, examples: int, engine: str) -> Guarantee | None:

@@ -38,8 +38,7 @@ _ENGINE = flags.DEFINE_string(
   'dp_engine',
   _DEFAULT.dp_engine,
   'Whose clipping: exact (per example, in one backward pass), tf_privacy_model or '
-  "tf_privacy_optimizer (TF Privacy's, slow, for comparison), or auto: exact where "
-  'every layer supports it, else tf_privacy_model.',
+  "tf_privacy_optimizer (TF Privacy's, slow, for comparison), or auto: exact.",
 )
 _SAMPLING = flags.DEFINE_string(
   'dp_sampling',
