@@ -20,8 +20,14 @@ class OfTest(fake_runs.RunsCase):
     claim = claims.of(record)
     self.assertAlmostEqual(claim.epsilon, 4 * 0.5**0.5, places=4)
     self.assertEqual(claim.delta, 1e-5)
-    self.assertIsNone(claim.noise_multiplier)
+    self.assertEqual(claim.noise_multiplier, 1.1)
     self.assertFalse(claim.secret)
+
+  def test_an_unfinished_run_that_does_not_say_is_refused(self):
+    folder = self.run_folder(privacy=fake_runs.private(), trained=2)
+    fake_runs.change_json(folder / 'config.json', lambda v: v.update(guarantee=None))
+    with self.assertRaisesRegex(UsageError, 'config.json .*no guarantee'):
+      claims.of(records.load_run(folder))
 
   @parameterized.parameters(
     (lambda v: v.pop('guarantee'),),

@@ -69,7 +69,7 @@ def write(
     privacy=privacy,
     report=config.ReportConfig(attacks=attacks),
   )
-  record = _config(run, folder.path.name, members, nonmembers)
+  record = _config(run, folder.path.name, members, nonmembers) | _guarantee(run)
   if checksums is not None:
     record['data']['checksums'] = checksums
   folder.write_json('config.json', record)
@@ -97,7 +97,8 @@ def write(
     folder.write_npz(f'scores/epoch-{epoch:04d}.npz', arrays)
   folder.write_lines(lines)
   if trained == epochs:
-    folder.write_json('result.json', _result(rows) | _guarantee(run, rows))
+    epsilon = rows[-1].get('epsilon')
+    folder.write_json('result.json', _result(rows) | _guarantee(run, epsilon=epsilon))
   return pathlib.Path(path)
 
 
@@ -131,13 +132,13 @@ def _claiming(result, epsilon, bound):
   )
 
 
-def _guarantee(run, rows):
-  """Returns what a private run adds to its result."""
+def _guarantee(run, **more):
+  """Returns what a private run adds to its config.json and to its result."""
   if not run.privacy.dp:
     return {}
   return {
     'guarantee': {
-      'epsilon': rows[-1]['epsilon'],
+      **more,
       'delta': 1e-5,
       'noise_multiplier': 1.1,
       'l2_norm_clip': run.privacy.dp_l2_norm_clip,

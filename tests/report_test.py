@@ -42,6 +42,19 @@ class ReportTest(fake_runs.RunsCase):
       self.assertIn(f'(digits-tf_privacy_{name}.png)', page)
       self.assertTrue((self.root / f'report/digits-tf_privacy_{name}.png').is_file())
 
+  def test_private_runs_are_printed_beside_their_plain_ones(self):
+    self.run_folder('digits-cnn2-s0')
+    self.run_folder('digits-cnn2-dp-eps3-s0', privacy=fake_runs.private())
+    code, out, _ = self.call(
+      f'--runs={self.root}/runs/*',
+      f'--report_dir={self.root}/report',
+      '--notf_privacy_plots',
+    )
+    self.assertEqual(code, 0)
+    self.assertIn('Plain against differentially private', out)
+    self.assertIn('AUC plain - DP', out)
+    self.assertTrue((self.root / 'report/digits-dp_privacy_vs_utility.png').is_file())
+
   def test_no_match_is_a_usage_error_that_writes_nothing(self):
     self.run_folder('digits-cnn2-s0')
     code, out, err = self.call(

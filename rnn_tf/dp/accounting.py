@@ -95,9 +95,10 @@ class Mechanism:
     By privacy loss distributions (Sommer et al. 2019, PoPETs; composed by Fourier
     transforms, Koskela et al. 2020, arXiv 1906.03049; discretised by connecting the
     dots, Doroshenko et al. 2022, arXiv 2207.04380). Equal to dp-accounting's
-    `PLDAccountant`, whose interval grows from its default where epsilon is in the
-    dozens and beyond; a larger interval makes a larger bound, by less than 1% in
-    100,000 steps. What was computed once is remembered.
+    `PLDAccountant`, whose interval grows from its default where that would take
+    minutes: at noise multipliers below 0.3, or epsilons in the dozens. A larger
+    interval makes a larger bound, hardly so in up to 100,000 steps. What was computed
+    once is remembered.
 
     Args:
       steps: noisy steps so far.
@@ -177,27 +178,27 @@ def noise_multiplier(
     raise ValueError(f'needs at least one step, got {steps}')
 
   @functools.cache
-  def excess(log_noise: float, thrift: int = 1) -> float:
+  def epsilon(noise: float, thrift: int = 1) -> float:
     mechanism = Mechanism(
-      noise_multiplier=max(math.exp(log_noise), MIN_NOISE_MULTIPLIER),
-      sampling_probability=sampling_probability,
-      delta=delta,
+      noise_multiplier=noise, sampling_probability=sampling_probability, delta=delta
     )
-    epsilon = mechanism._compute(steps, thrift=thrift)
+    return mechanism._compute(steps, thrift=thrift)
+
+  def excess(log_noise: float, thrift: int = 1) -> float:
+    noise = max(math.exp(log_noise), MIN_NOISE_MULTIPLIER)
     # In logarithms the curve is nearly straight; an epsilon of 0 has none.
-    return math.log(max(epsilon / target_epsilon, 1e-6))
+    return math.log(max(epsilon(noise, thrift) / target_epsilon, 1e-6))
 
   log_noise = _crossing(excess, rough=functools.partial(excess, thrift=10))
-  if excess(log_noise) > 1e-3:
-    reached = _round_up(target_epsilon * math.exp(excess(log_noise)), 2)
-    raise UsageError(
-      f'--dp_target_epsilon={target_epsilon:g}: even --dp_noise_multiplier='
-      f'{MAX_NOISE_MULTIPLIER:g} gives no less than {reached:g} after {steps} steps '
-      f'at delta {delta:g}: give a larger target, or fewer --epochs'
-    )
   # exp(log(x)) may be above x in the last digit.
   noise = _round_up(math.exp(log_noise) * (1 - 1e-9), 4)
-  while excess(math.log(noise)) > 0:
+  while epsilon(noise) > target_epsilon:
+    if noise >= MAX_NOISE_MULTIPLIER:
+      raise UsageError(
+        f'--dp_target_epsilon={target_epsilon:g}: even --dp_noise_multiplier='
+        f'{noise:g} gives no less than {_round_up(epsilon(noise), 2):g} after {steps} '
+        f'steps at delta {delta:g}: give a larger target, or fewer --epochs'
+      )
     noise = _round_up(noise * (1 + 1e-6), 4)
   return noise
 
@@ -214,13 +215,14 @@ def _crossing(
   Returns:
     That place to 1e-4 or better, or the end of what is allowed on its side.
   """
+  lowest, highest = math.log(MIN_NOISE_MULTIPLIER), math.log(MAX_NOISE_MULTIPLIER)
   start = _root(rough, start=0.0, stride=0.5)
   slope = (rough(start + 1e-3) - rough(start)) / 1e-3
   if slope < 0:
     step = -excess(start) / slope
     # So near, the two are parallel, and one step along the slope is enough.
-    if abs(step) < 1e-2:
-      return max(start + step, math.log(MIN_NOISE_MULTIPLIER))
+    if abs(step) < 5e-3:
+      return min(max(start + step, lowest), highest)
   return _root(excess, start=start, stride=1e-2)
 
 

@@ -24,7 +24,7 @@ def make_signals(member_counts=(80, 60, 40), nonmember_counts=(30, 50, 40), boos
   )
 
 
-def run(outputs, *, seed=0, **config):
+def run(outputs, *, seed=0, epsilon=None, delta=None, **config):
   return audit.run(
     outputs,
     config=ReportConfig(**config),
@@ -34,6 +34,8 @@ def run(outputs, *, seed=0, **config):
     train_accuracy=0.9,
     val_accuracy=0.7,
     seed=seed,
+    epsilon=epsilon,
+    delta=delta,
   )
 
 
@@ -107,6 +109,17 @@ class AuditTest(parameterized.TestCase):
     for result in report.results:
       self.assertEqual(result.skipped is None, result.auc is not None)
     self.assertEqual(results.recompute(report), report.results)
+
+  def test_privacy_of_the_training_goes_into_every_result(self):
+    outputs = make_signals((400, 9, 0), (300, 50, 20), boost=4.0)
+    report = run(outputs, attacks=('threshold', 'lr'), epsilon=2.5, delta=1e-4)
+    for result in report.results:
+      self.assertEqual((result.epsilon, result.delta), (2.5, 1e-4))
+      self.assertEqual(result.epsilon_lower_bound is not None, result.slice == 'entire')
+    self.assertGreater(report.results[0].epsilon_lower_bound, 0.5)
+    self.assertEqual(results.recompute(report), report.results)
+    plain = run(outputs, attacks=('threshold',))
+    self.assertIsNone(plain.results[0].epsilon_lower_bound)
 
   def test_model_that_knows_nothing_stays_in_the_null_interval(self):
     outputs = make_signals((300, 300, 300), (200, 200, 200), boost=0)

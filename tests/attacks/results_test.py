@@ -4,7 +4,7 @@ import json
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from rnn_tf.attacks import results, signals
+from rnn_tf.attacks import epsilon_bound, results, signals
 
 
 def make_report(attack='lr'):
@@ -51,6 +51,35 @@ class ResultsTest(parameterized.TestCase):
     for result in make_report().results:
       text = json.dumps(result.to_json(), allow_nan=False)
       self.assertEqual(results.AttackResult.from_json(json.loads(text)), result)
+
+  def test_line_written_before_there_was_privacy_is_read(self):
+    for result in make_report().results:
+      line = result.to_json()
+      for name in ('epsilon', 'delta', 'epsilon_lower_bound'):
+        self.assertIsNone(line.pop(name))
+      self.assertEqual(results.AttackResult.from_json(line), result)
+
+  def test_bound_on_epsilon_is_held_against_the_delta_of_the_result(self):
+    report = make_report()
+    for delta in (1e-5, 0.1):
+      claimed = [
+        dataclasses.replace(result, epsilon=3.5, delta=delta)
+        for result in report.results
+      ]
+      made = results.recompute(dataclasses.replace(report, results=tuple(claimed)))
+      scores = report.scores['lr', 'entire']
+      expected = epsilon_bound.epsilon_lower_bound(
+        scores.members, scores.nonmembers, delta=delta
+      )
+      self.assertEqual([r.epsilon_lower_bound for r in made], [expected, None, None])
+      self.assertEqual({(r.epsilon, r.delta) for r in made}, {(3.5, delta)})
+      for result in made:
+        text = json.dumps(result.to_json(), allow_nan=False)
+        self.assertEqual(results.AttackResult.from_json(json.loads(text)), result)
+
+  def test_result_without_a_delta_has_no_bound_on_epsilon(self):
+    for result in make_report().results:
+      self.assertIsNone(result.epsilon_lower_bound)
 
   def test_unknown_accuracy_is_null_in_json(self):
     result = make_report().results[0]
