@@ -46,6 +46,8 @@ MODEL_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """Model name -> the fields that have an effect on it."""
 
+LEARNING_RATE_DECAYS = ('none', 'linear', 'cosine')
+
 OPTIMIZERS = ('adam', 'adagrad', 'rmsprop', 'sgd')
 
 RECURRENT_KERNELS = ('auto', 'keras', 'split')
@@ -177,7 +179,8 @@ class TrainingConfig:
     epochs: passes over the training examples.
     batch_size: examples a step.
     optimizer: one of `OPTIMIZERS`.
-    learning_rate: the optimizer's, constant over the run.
+    learning_rate: the optimizer's, at the first step.
+    learning_rate_decay: `none`, or how it falls to 0 at the last step.
     seed: of the weights, the order of the examples, and the attacks.
     deterministic: bit-for-bit the same numbers on the same machine.
     mixed_precision: compute in 16-bit floats, keep weights in 32.
@@ -189,6 +192,7 @@ class TrainingConfig:
   batch_size: int = 64
   optimizer: str = 'adam'
   learning_rate: float = 1e-3
+  learning_rate_decay: str = 'none'
   seed: int = 0
   deterministic: bool = False
   mixed_precision: bool = False
@@ -199,6 +203,7 @@ class TrainingConfig:
     check_at_least('batch_size', self.batch_size, 1)
     check_choice('optimizer', self.optimizer, OPTIMIZERS)
     check_positive('learning_rate', self.learning_rate)
+    check_choice('learning_rate_decay', self.learning_rate_decay, LEARNING_RATE_DECAYS)
     if not 0 <= self.seed < 2**32:
       raise UsageError(f'--seed={self.seed}: must be at least 0 and below 2**32')
     check_choice('recurrent_kernel', self.recurrent_kernel, RECURRENT_KERNELS)

@@ -54,6 +54,7 @@ def build(
   guarantee: Guarantee | None,
   image_shape: models.ImageShape,
   num_classes: int,
+  examples: int | None = None,
 ) -> keras.Model:
   """Returns the run's compiled model, whose `fit` uses the engine.
 
@@ -63,6 +64,7 @@ def build(
     guarantee: what `dp.guarantee.plan` returned; None for plain training.
     image_shape: (height, width, channels).
     num_classes: logits.
+    examples: to train on, see `training.compile_model`.
 
   Raises:
     UsageError: the engine cannot compute this model; names the layer.
@@ -78,15 +80,16 @@ def build(
       ),
       unroll=True,
     )
-    training.compile_model(model, config.training)
+    training.compile_model(model, config.training, examples=examples)
   elif engine == 'tf_privacy_optimizer':
     model = make()
     training.compile_model(
       model,
       config.training,
-      optimizer=tf_privacy.optimizer(
+      examples=examples,
+      optimizer=functools.partial(
+        tf_privacy.optimizer,
         config.training.optimizer,
-        learning_rate=config.training.learning_rate,
         l2_norm_clip=guarantee.l2_norm_clip,
         noise_multiplier=guarantee.noise_multiplier,
         num_microbatches=config.privacy.dp_num_microbatches,
@@ -94,7 +97,7 @@ def build(
     )
   else:
     model = make()
-    training.compile_model(model, config.training)
+    training.compile_model(model, config.training, examples=examples)
   if engine in KERNEL_ENGINES:
     check_supported(model, engine)
   return model
@@ -192,9 +195,9 @@ class KernelStep:
     self._streams = streams
     self._optimizer = model.optimizer
     self._variables = model.trainable_variables
-    # As attributes of the model Keras resets them every epoch.
-    model.running = [keras.metrics.Mean('loss'), keras.metrics.Mean('accuracy')]
-    self._running = model.running
+    # Not attributes of the model, whose weights file would have a place for them.
+    self._running = [keras.metrics.Mean('loss'), keras.metrics.Mean('accuracy')]
+    model.reset_metrics = self.reset
 
   def __call__(
     self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
@@ -214,6 +217,11 @@ class KernelStep:
     for metric, values in zip(self._running, (losses, right), strict=True):
       metric.update_state(values, sample_weight=row_weights)
     return {metric.name: metric.result() for metric in self._running}
+
+  def reset(self) -> None:
+    """Starts the running metrics anew, as Keras does at the start of an epoch."""
+    for metric in self._running:
+      metric.reset_state()
 
   def _run(self, data: Any) -> tuple[list[network.Pass], list[tf.Tensor]]:
     """Returns every stream's pass, and the blocks' sums over all of them."""

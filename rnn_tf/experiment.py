@@ -101,6 +101,7 @@ def _train(
     guarantee=promise,
     image_shape=data.train.images.shape[1:],
     num_classes=len(data.class_names),
+    examples=len(data.train),
   )
   folder.open(config, overwrite=overwrite)
   run_start.record(

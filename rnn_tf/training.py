@@ -30,23 +30,38 @@ def compile_model(
   model: keras.Model,
   config: TrainingConfig,
   *,
-  optimizer: keras.optimizers.legacy.Optimizer | None = None,
+  examples: int | None = None,
+  optimizer: Callable[..., keras.optimizers.legacy.Optimizer] | None = None,
 ) -> None:
   """Compiles a model that ends in logits for integer labels.
 
   Args:
     model: built.
-    config: names the optimizer.
-    optimizer: one that takes the loss of each example, in place of that.
+    config: names the optimizer, and says how its step size falls.
+    examples: to train on; needed where the step size falls, which takes knowing the
+      number of steps.
+    optimizer: makes one, of a `learning_rate`, that takes the loss of each example,
+      in place of that.
   """
+  make = optimizer or OPTIMIZERS[config.optimizer]
   model.compile(
-    optimizer=optimizer
-    or OPTIMIZERS[config.optimizer](learning_rate=config.learning_rate),
+    optimizer=make(learning_rate=_learning_rate(config, examples)),
     loss=keras.losses.SparseCategoricalCrossentropy(
       from_logits=True, reduction='none' if optimizer else 'auto'
     ),
     metrics=['accuracy'],
   )
+
+
+def _learning_rate(
+  config: TrainingConfig, examples: int | None
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+  if config.learning_rate_decay == 'none':
+    return config.learning_rate
+  steps = config.epochs * steps_per_epoch(examples, config.batch_size)
+  if config.learning_rate_decay == 'linear':
+    return keras.optimizers.schedules.PolynomialDecay(config.learning_rate, steps, 0.0)
+  return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -257,6 +272,9 @@ class Checkpoints:
   def _save_weights(self, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.tmp.{path.name}')
+    # Keras writes the running metrics too, of which the epoch's log has been made:
+    # the exact training loss of a private run must not leave with its weights.
+    self._model.reset_metrics()
     self._model.save_weights(temporary)
     temporary.replace(path)
 

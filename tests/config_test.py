@@ -4,6 +4,9 @@ from absl.testing import absltest, parameterized
 
 from rnn_tf import config
 from rnn_tf.errors import UsageError
+from rnn_tf.privacy_config import PrivacyConfig
+
+_PRIVATE = PrivacyConfig(dp=True, dp_target_epsilon=3.0)
 
 
 class ConfigTest(parameterized.TestCase):
@@ -39,6 +42,48 @@ class ConfigTest(parameterized.TestCase):
     (config.TrainingConfig, {'optimizer': 'adan'}, 'did you mean adam'),
     (config.TrainingConfig, {'seed': -1}, '--seed=-1'),
     (config.TrainingConfig, {'seed': 2**32}, 'below 2**32'),
+    (
+      config.TrainingConfig,
+      {'recurrent_kernel': 'splitt'},
+      '--recurrent_kernel=splitt: must be one of auto, keras, split',
+    ),
+    (
+      config.TrainingConfig,
+      {'recurrent_kernel': 'split', 'mixed_precision': True},
+      '--recurrent_kernel=split computes in 32-bit floats',
+    ),
+    (
+      config.RunConfig,
+      {
+        'privacy': _PRIVATE,
+        'training': config.TrainingConfig(mixed_precision=True),
+      },
+      '--mixed_precision: gradients in 16-bit',
+    ),
+    (
+      config.RunConfig,
+      {
+        'privacy': _PRIVATE,
+        'training': config.TrainingConfig(recurrent_kernel='split'),
+      },
+      '--recurrent_kernel=split: has no effect with --dp: leave it out',
+    ),
+    (
+      config.RunConfig,
+      {
+        'model': config.ModelConfig(model='cnn'),
+        'training': config.TrainingConfig(recurrent_kernel='keras'),
+      },
+      '--recurrent_kernel=keras: has no effect with --model=cnn',
+    ),
+    (
+      config.RunConfig,
+      {
+        'model': config.ModelConfig(model='mlp'),
+        'training': config.TrainingConfig(recurrent_kernel='split'),
+      },
+      '--recurrent_kernel=split: has no effect with --model=mlp',
+    ),
     (config.ReportConfig, {'attacks': ('treshold',)}, 'did you mean threshold'),
     (config.ReportConfig, {'attacks': ('lr', 'lr')}, 'twice'),
     (config.ReportConfig, {'epochs_per_report': 0}, '--epochs_per_report=0'),
@@ -58,6 +103,7 @@ class ConfigTest(parameterized.TestCase):
     run = config.RunConfig(
       data=config.DataConfig(dataset='cifar10', train_fraction=0.5),
       model=config.ModelConfig(model='clockwork_rnn', clockwork_periods=(1, 3, 9)),
+      privacy=_PRIVATE,
       report=config.ReportConfig(attacks=('entropy', 'knn')),
     )
     text = json.dumps(config.to_json(run))
@@ -78,6 +124,34 @@ class ConfigTest(parameterized.TestCase):
       config.differences(config.RunConfig(), new),
       ['--epochs was 20, is 3', '--attacks was threshold,lr, is lr'],
     )
+
+  def test_config_from_before_private_training_still_loads(self):
+    values = config.to_json(config.RunConfig())
+    del values['privacy'], values['training']['recurrent_kernel']
+    loaded = config.from_json(config.RunConfig, json.loads(json.dumps(values)))
+    self.assertEqual(loaded, config.RunConfig())
+
+  def test_differences_name_the_flags_of_private_training(self):
+    noisy = PrivacyConfig(dp=True, dp_noise_multiplier=1.1)
+    self.assertEqual(
+      config.differences(
+        config.RunConfig(privacy=_PRIVATE), config.RunConfig(privacy=noisy)
+      ),
+      [
+        '--dp_noise_multiplier was None, is 1.1',
+        '--dp_target_epsilon was 3.0, is None',
+      ],
+    )
+    lines = config.differences(config.RunConfig(), config.RunConfig(privacy=_PRIVATE))
+    self.assertIn('--dp was False, is True', lines)
+
+  @parameterized.parameters(
+    (_PRIVATE, 'digits-lstm-dp-eps3-s0'),
+    (PrivacyConfig(dp=True, dp_noise_multiplier=1.1), 'digits-lstm-dp-noise1.1-s0'),
+    (PrivacyConfig(), 'digits-lstm-s0'),
+  )
+  def test_run_name_says_how_private(self, privacy, name):
+    self.assertEqual(config.RunConfig(privacy=privacy).name(), name)
 
   @parameterized.parameters(
     ({}, 'lstm'),

@@ -6,7 +6,7 @@ from absl import flags
 from absl.testing import absltest, flagsaver, parameterized
 
 from rnn_tf import config
-from rnn_tf.options import data, model, privacy_report, training
+from rnn_tf.options import data, model, privacy, privacy_report, training
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _FILES = sorted((_ROOT / 'flags').glob('*.flags'))
@@ -21,10 +21,11 @@ class FlagfilesTest(parameterized.TestCase):
         data=data.from_flags(),
         model=model.from_flags(),
         training=training.from_flags(),
+        privacy=privacy.from_flags(),
         report=privacy_report.from_flags(),
       )
     self.assertEqual(rest, ['train'])
-    self.assertEqual(f'{run.data.dataset}-{run.model.label()}', path.stem)
+    self.assertEqual(run.name().removesuffix(f'-s{run.training.seed}'), path.stem)
 
   @parameterized.named_parameters((path.stem, path) for path in _FILES)
   def test_file_starts_with_its_purpose(self, path):

@@ -55,6 +55,28 @@ class LaunchTest(parameterized.TestCase):
       self.assertIn(f'  {flag}\n', out)
     self.assertNotIn('--num_examples', out)
 
+  def test_help_explains_private_training(self):
+    _, out, _ = _run(lambda: self.fail('main was called'), '--help')
+    self.assertIn('Differential privacy', out)
+    for flag in ('[no]dp', 'dp_target_epsilon', 'dp_engine', 'recurrent_kernel'):
+      self.assertIn(f'  --{flag}\n', out)
+
+  @parameterized.parameters((2, '1 2'), (None, '0 0'))
+  def test_threads_are_one_for_each_stream_and_else_tensorflows(self, streams, threads):
+    code = (
+      'from rnn_tf import config, launch\n'
+      f'launch.set_up_tensorflow(config.TrainingConfig(), streams={streams})\n'
+      'from rnn_tf.stack import tf\n'
+      'tf.constant(0)\n'
+      # A second command of the process: too late, and no reason to stop.
+      'launch.set_up_tensorflow(config.TrainingConfig(), streams=3)\n'
+      'threading = tf.config.threading\n'
+      'print(threading.get_intra_op_parallelism_threads(),\n'
+      '      threading.get_inter_op_parallelism_threads())\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    self.assertEqual(done.stdout.strip(), threads, done.stderr)
+
   def test_help_loads_no_tensorflow(self):
     code = (
       'import sys; sys.argv[1:] = ["--help"]\n'

@@ -83,6 +83,30 @@ class ModelsTest(parameterized.TestCase):
       network, inputs = _build(model=model)
       self.assertEqual(network(inputs).dtype, 'float32')
 
+  @parameterized.product(
+    model=['lstm', 'gru', 'simple_rnn', 'clockwork_rnn'], bidirectional=[False, True]
+  )
+  def test_unrolled_network_computes_the_same(self, model, bidirectional):
+    values = {'model': model, 'num_layers': 2, 'bidirectional': bidirectional}
+    config = ModelConfig(hidden_size=8, **values)
+    network, inputs = _build(**values)
+    unrolled = models.build(config, image_shape=_SHAPE, num_classes=7, unroll=True)
+    for layer in unrolled.layers[:-1]:
+      each = layer.forward_layer if bidirectional else layer
+      self.assertTrue(each.unroll)
+    unrolled.set_weights(network.get_weights())
+    np.testing.assert_allclose(unrolled(inputs), network(inputs), atol=1e-6)
+    self.assertEqual(unrolled.name, network.name)
+
+  def test_model_is_made_by_the_function_that_is_given(self):
+    class Own(keras.Sequential):
+      pass
+
+    network = models.build(
+      ModelConfig(model='mlp'), image_shape=_SHAPE, num_classes=7, sequential=Own
+    )
+    self.assertIsInstance(network, Own)
+
   def test_same_seed_gives_the_same_weights(self):
     weights = []
     for _ in range(2):

@@ -14,7 +14,7 @@ from absl.testing import absltest, parameterized
 from rnn_tf import train, training
 from rnn_tf.attacks.results import AttackResult
 from rnn_tf.stack import tf
-from tests import commands
+from tests import commands, private_runs
 
 _SMALL = (
   '--train_size=200',
@@ -23,6 +23,7 @@ _SMALL = (
   '--epochs=4',
   '--deterministic',
 )
+_DP = ('--dp', '--dp_noise_multiplier=1')
 
 
 def _flags(run_dir, *arguments):
@@ -113,6 +114,96 @@ class TrainTest(parameterized.TestCase):
     self.assertIn('--batch_size=201: larger than the 200 training examples', err)
     self.assertFalse(self.path.exists())
 
+  @parameterized.parameters(
+    (['--dp'], '--dp: how private? Give --dp_target_epsilon'),
+    (
+      ['--dp', '--dp_target_epsilon=3', '--dp_noise_multiplier=1'],
+      'give one of them',
+    ),
+    (['--dp', '--dp_noise_multiplier=0'], '--dp_noise_multiplier=0.0: must be'),
+    (['--dp', '--dp_noise_multiplier=nan'], '--dp_noise_multiplier=nan: must be'),
+    (['--dp', '--dp_noise_multiplier=1e-3'], '--dp_noise_multiplier=0.001: must be'),
+    (['--dp', '--dp_target_epsilon=-1'], '--dp_target_epsilon=-1.0: must be'),
+    (
+      ['--dp', '--dp_target_epsilon=1e-9', '--dp_delta=1e-12'],
+      '--dp_target_epsilon=1e-09: even --dp_noise_multiplier=10000',
+    ),
+    ([*_DP, '--dp_l2_norm_clip=0'], '--dp_l2_norm_clip=0.0: must be'),
+    ([*_DP, '--dp_l2_norm_clip=nan'], '--dp_l2_norm_clip=nan: must be'),
+    ([*_DP, '--dp_delta=0'], '--dp_delta=0.0: must be above 0'),
+    ([*_DP, '--dp_delta=1'], '--dp_delta=1.0: must be above 0'),
+    ([*_DP, '--dp_engine=fast'], '--dp_engine=fast: must be one of auto'),
+    ([*_DP, '--dp_sampling=poison'], 'did you mean poisson'),
+    (
+      [*_DP, '--dp_engine=tf_privacy_model', '--dp_sampling=poisson'],
+      '--dp_sampling=poisson: --dp_engine=tf_privacy_model',
+    ),
+    (
+      [*_DP, '--dp_engine=tf_privacy_optimizer', '--dp_sampling=poisson'],
+      '--dp_sampling=poisson: --dp_engine=tf_privacy_optimizer',
+    ),
+    ([*_DP, '--dp_num_microbatches=4'], 'only --dp_engine=tf_privacy_optimizer'),
+    (
+      [*_DP, '--dp_engine=tf_privacy_optimizer', '--dp_num_microbatches=7'],
+      '--dp_num_microbatches=7: does not divide a batch of 64',
+    ),
+    (
+      [*_DP, '--dp_engine=tf_privacy_optimizer', '--dp_num_microbatches=16'],
+      '--dp_num_microbatches=16: does not divide the last batch of 8',
+    ),
+    ([*_DP, '--batch_size=201'], '--batch_size=201: larger than the 200 training'),
+    ([*_DP, '--mixed_precision'], '--mixed_precision: gradients in 16-bit'),
+    ([*_DP, '--recurrent_kernel=split'], '--recurrent_kernel=split: has no effect'),
+    (
+      ['--model=cnn', '--num_conv=1', '--recurrent_kernel=split'],
+      '--recurrent_kernel=split: has no effect with --model=cnn',
+    ),
+    (['--model=mlp', '--recurrent_kernel=keras'], 'no effect with --model=mlp'),
+    (['--recurrent_kernel=fast'], '--recurrent_kernel=fast: must be one of'),
+    (
+      ['--recurrent_kernel=split', '--mixed_precision'],
+      '--recurrent_kernel=split computes in 32-bit floats',
+    ),
+  )
+  def test_training_that_cannot_be_is_refused_and_writes_nothing(self, given, part):
+    code, out, err = commands.call(
+      train, '--train_size=200', '--test_size=100', f'--run_dir={self.path}', *given
+    )
+    self.assertEqual((code, out), (2, ''))
+    self.assertStartsWith(err, 'python -m rnn_tf.train: ')
+    self.assertIn(part, err)
+    self.assertLen(err.splitlines(), 1)
+    self.assertFalse(self.path.exists())
+
+  @parameterized.parameters(
+    '--dp_target_epsilon=3',
+    '--dp_noise_multiplier=1.1',
+    '--dp_l2_norm_clip=1',
+    '--dp_delta=1e-5',
+    '--dp_engine=exact',
+    '--dp_sampling=shuffle',
+    '--dp_num_microbatches=1',
+  )
+  def test_flag_of_private_training_is_refused_without_dp(self, flag):
+    code, _, err = _run(self.path, flag)
+    self.assertEqual(code, 2)
+    name = flag.split('=')[0]
+    self.assertEqual(
+      err, f'python -m rnn_tf.train: {name} has no effect without --dp: add --dp\n'
+    )
+    self.assertFalse(self.path.exists())
+
+  def test_plain_run_in_the_folder_of_a_private_one_is_refused(self):
+    self.assertEqual(_run(self.path, '--epochs=1', '--attacks=', *_DP)[0], 0)
+    code, _, err = _run(self.path, '--epochs=1', '--attacks=')
+    self.assertEqual(code, 2)
+    self.assertIn('--dp was True, is False', err)
+    code, _, err = _run(
+      self.path, '--epochs=1', '--attacks=', '--dp', '--dp_noise_multiplier=2'
+    )
+    self.assertEqual(code, 2)
+    self.assertIn('--dp_noise_multiplier was 1.0, is 2.0', err)
+
   def test_diverging_loss_stops_and_keeps_what_was_written(self):
     code, _, err = _run(
       self.path, '--model=mlp', '--optimizer=sgd', '--learning_rate=1e30'
@@ -156,20 +247,21 @@ class TrainTest(parameterized.TestCase):
     self.assertNotIn('AUC', out)
 
 
-class KilledTest(absltest.TestCase):
-  def _start(self, path):
+class KilledTest(private_runs.PrivateRunTestCase):
+  def _start(self, path, *arguments):
     return subprocess.Popen(
-      [sys.executable, '-m', 'rnn_tf.train', *_flags(path)],
+      [sys.executable, '-m', 'rnn_tf.train', *_flags(path, *arguments)],
       stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE,
       text=True,
     )
 
-  def test_killed_run_ends_as_if_it_had_not_been_killed(self):
+  @parameterized.parameters([()], [_DP])
+  def test_killed_run_ends_as_if_it_had_not_been_killed(self, arguments):
     folder = pathlib.Path(self.create_tempdir().full_path)
     whole, killed = folder / 'whole', folder / 'killed'
-    self.assertEqual(self._start(whole).wait(), 0)
-    process = self._start(killed)
+    self.assertEqual(self._start(whole, *arguments).wait(), 0)
+    process = self._start(killed, *arguments)
     for line in process.stderr:  # In the middle of epoch 3.
       if line.startswith('epoch 2/4'):
         time.sleep(0.05)
@@ -178,12 +270,13 @@ class KilledTest(absltest.TestCase):
     process.communicate()
     self.assertEqual(process.returncode, -signal.SIGKILL)
     self.assertFalse((killed / 'result.json').exists())
-    resumed = self._start(killed)
+    resumed = self._start(killed, *arguments)
     _, err = resumed.communicate()
     self.assertEqual(resumed.returncode, 0, err)
     self.assertIn('going on after epoch', err)
     self.assertEqual(_metrics(whole), _metrics(killed))
     self.assertEqual(_privacy(whole), _privacy(killed))
+    self.assert_same_weights(whole, killed)
 
   def test_run_killed_between_report_and_checkpoint_repeats_no_epoch(self):
     path = pathlib.Path(self.create_tempdir().full_path) / 'run'

@@ -23,16 +23,28 @@ def _model(config, model='gru'):
 
 
 def _fit(model, config, first_epoch=0, callbacks=()):
-  training.fit(
-    model, _X, _Y, config=config, first_epoch=first_epoch, callbacks=callbacks
-  )
+  batches = training.Batches(config, first_epoch=first_epoch)
+  training.fit(model, _X, _Y, batches=batches, callbacks=callbacks)
 
 
-class BatchesTest(absltest.TestCase):
+class BatchesTest(parameterized.TestCase):
   def _order(self, config, first_epoch=0):
     ids = np.arange(50, dtype=np.int64)
-    batches = training._batches(_X, ids, config=config, first_epoch=first_epoch)
+    batches = training.Batches(config, first_epoch=first_epoch)(_X, ids)
     return [y.numpy().tolist() for _, y in batches]
+
+  def _padded(self, config, **values):
+    """Returns each batch's ids and weights; a row of no weight has an id of 0."""
+    ids = np.arange(1, 51, dtype=np.int64)
+    found = []
+    for x, y, weights in training.Batches(config, **values)(_X, ids):
+      real = weights.numpy() == 1
+      np.testing.assert_array_equal(weights.numpy()[~real], 0)
+      np.testing.assert_array_equal(y.numpy()[~real], 0)
+      np.testing.assert_array_equal(x.numpy()[~real], 0)
+      np.testing.assert_array_equal(x.numpy()[real], _X[y.numpy()[real] - 1])
+      found.append((y.numpy().tolist(), weights.numpy().tolist()))
+    return found
 
   def test_every_epoch_has_every_example_once(self):
     batches = self._order(TrainingConfig(epochs=3, batch_size=16))
@@ -54,8 +66,55 @@ class BatchesTest(absltest.TestCase):
   def test_inputs_go_with_their_labels(self):
     config = TrainingConfig(epochs=1, batch_size=16)
     ids = np.arange(50)
-    for x, y in training._batches(_X, ids, config=config, first_epoch=0):
+    for x, y in training.Batches(config)(_X, ids):
       np.testing.assert_array_equal(x.numpy(), _X[y.numpy()])
+
+  @parameterized.parameters((1, 16), (3, 18), (4, 16), (5, 20))
+  def test_padded_batches_have_one_size_and_every_example_once(self, block, size):
+    config = TrainingConfig(epochs=2, batch_size=16)
+    batches = self._padded(config, block=block)
+    self.assertEqual([len(ids) for ids, _ in batches], [size] * 8)
+    self.assertEqual([sum(weights) for _, weights in batches], [16, 16, 16, 2] * 2)
+    for epoch in range(2):
+      seen = [i for ids, _ in batches[4 * epoch : 4 * epoch + 4] for i in ids if i]
+      self.assertEqual(sorted(seen), list(range(1, 51)))
+
+  def test_padding_changes_no_order(self):
+    config = TrainingConfig(epochs=2, batch_size=16)
+    plain = [[i + 1 for i in ids] for ids in self._order(config)]
+    padded = [[i for i in ids if i] for ids, _ in self._padded(config, block=3)]
+    self.assertEqual(plain, padded)
+
+  def test_resumed_padded_order_is_the_rest_of_the_uninterrupted_one(self):
+    config = TrainingConfig(epochs=4, batch_size=16)
+    whole = self._padded(config, block=4)
+    self.assertEqual(whole[8:], self._padded(config, block=4, first_epoch=2))
+
+  @parameterized.parameters(1, 3, 8)
+  def test_poisson_batches_are_whole_blocks_of_distinct_examples(self, block):
+    config = TrainingConfig(epochs=8, batch_size=16)
+    batches = self._padded(config, block=block, poisson_key=7)
+    self.assertLen(batches, 8 * 4)
+    for ids, weights in batches:
+      real = [i for i in ids if i]
+      self.assertEqual(len(ids) % block, 0)
+      self.assertLess(len(ids) - len(real), max(block, 2))
+      self.assertEqual(len(real), sum(weights))
+      self.assertEqual(len(set(real)), len(real))
+    self.assertGreater(len({sum(weights) for _, weights in batches}), 3)
+
+  def test_poisson_batches_depend_on_the_key_and_not_on_the_seed(self):
+    config = TrainingConfig(epochs=1, batch_size=16)
+    other = TrainingConfig(epochs=1, batch_size=16, seed=1)
+    batches = self._padded(config, block=2, poisson_key=7)
+    self.assertEqual(batches, self._padded(other, block=2, poisson_key=7))
+    self.assertNotEqual(batches, self._padded(config, block=2, poisson_key=8))
+
+  def test_resumed_poisson_batches_are_the_rest_of_the_uninterrupted_ones(self):
+    config = TrainingConfig(epochs=4, batch_size=16)
+    whole = self._padded(config, block=4, poisson_key=7)
+    resumed = self._padded(config, block=4, poisson_key=7, first_epoch=2)
+    self.assertEqual(whole[8:], resumed)
 
 
 class FitTest(parameterized.TestCase):
@@ -70,7 +129,7 @@ class FitTest(parameterized.TestCase):
     model = _model(config, 'mlp')
     x = _X[..., None]
     history = keras.callbacks.History()
-    training.fit(model, x, _Y, config=config, first_epoch=0, callbacks=[history])
+    training.fit(model, x, _Y, batches=training.Batches(config), callbacks=[history])
     self.assertLess(history.history['loss'][-1], history.history['loss'][0])
     self.assertAlmostEqual(float(model.optimizer.learning_rate.numpy()), 0.02, 6)
 
@@ -119,8 +178,9 @@ class CheckpointsTest(absltest.TestCase):
       half,
       _X,
       _Y,
-      config=TrainingConfig(epochs=2, batch_size=16),
-      first_epoch=checkpoints.restore(),
+      batches=training.Batches(
+        TrainingConfig(epochs=2, batch_size=16), first_epoch=checkpoints.restore()
+      ),
       callbacks=[self._saver(checkpoints)],
     )
     resumed = _model(TrainingConfig(batch_size=16, seed=9))

@@ -18,6 +18,12 @@ _OPTIMIZER = flags.DEFINE_string(
 _LEARNING_RATE = flags.DEFINE_float(
   'learning_rate', _DEFAULT.learning_rate, "The optimizer's step size."
 )
+_LEARNING_RATE_DECAY = flags.DEFINE_string(
+  'learning_rate_decay',
+  _DEFAULT.learning_rate_decay,
+  'How the step size falls to 0 by the last step: none, linear, cosine. Noise from '
+  '--dp counts for less where the last steps are small.',
+)
 _SEED = flags.DEFINE_integer(
   'seed',
   _DEFAULT.seed,
@@ -49,6 +55,7 @@ def from_flags() -> config.TrainingConfig:
     batch_size=_BATCH_SIZE.value,
     optimizer=_OPTIMIZER.value,
     learning_rate=_LEARNING_RATE.value,
+    learning_rate_decay=_LEARNING_RATE_DECAY.value,
     seed=_SEED.value,
     deterministic=_DETERMINISTIC.value,
     mixed_precision=_MIXED_PRECISION.value,
