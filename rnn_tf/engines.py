@@ -18,7 +18,7 @@ from rnn_tf.dp import randomness, tf_privacy
 from rnn_tf.dp.gaussian import GaussianMechanism, PlainMean
 from rnn_tf.dp.guarantee import Guarantee
 from rnn_tf.errors import UsageError
-from rnn_tf.kernels import network
+from rnn_tf.kernels import network, support
 from rnn_tf.stack import keras, tf
 
 KERNEL_ENGINES = ('split', 'exact')
@@ -105,7 +105,7 @@ def build(
 
 def check_supported(model: keras.Model, engine: str) -> None:
   """Raises UsageError, naming the layer, unless the kernels can compute the model."""
-  reason = network.unsupported(model)
+  reason = support.unsupported(model)
   if reason and engine == 'exact':
     raise UsageError(
       f'--dp_engine=exact: {reason}, which is not clipped exactly: take it out of the '

@@ -4,7 +4,7 @@ from rnn_tf import engines
 from rnn_tf.config import MODEL_FIELDS, ModelConfig, RunConfig, TrainingConfig
 from rnn_tf.dp import randomness
 from rnn_tf.errors import UsageError
-from rnn_tf.kernels import network
+from rnn_tf.kernels import support
 from rnn_tf.layers import ClockworkRNNCell
 from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.stack import keras, tf
@@ -109,8 +109,28 @@ def _twice():
   return _sequential(cell, cell, layers.LSTM(4), layers.Dense(3))
 
 
-def _double(x):
+def relu(x):
   return 2 * x
+
+
+def _frozen_direction():
+  both = layers.Bidirectional(layers.LSTM(4), name='both')
+  both.forward_layer.trainable = False
+  return _sequential(both, layers.Dense(3))
+
+
+def _shared_cell():
+  cell = ClockworkRNNCell(5, (1, 2), name='cell')
+  return _sequential(
+    layers.RNN(cell, return_sequences=True), layers.RNN(cell), layers.Dense(3)
+  )
+
+
+def _inside_and_alone():
+  cell = layers.LSTM(5, return_sequences=True, name='cell')
+  both = layers.Bidirectional(layers.LSTM(5, return_sequences=True), name='both')
+  both.forward_layer = cell
+  return _sequential(cell, both, layers.Flatten(), layers.Dense(3))
 
 
 def _cell(kind, **options):
@@ -133,8 +153,32 @@ class SupportedTest(parameterized.TestCase):
     ('frozen', _cell(layers.LSTM, trainable=False), 'cell: a layer that is frozen'),
     ('half', _cell(layers.LSTM, dtype='float16'), 'cell: computes in float16'),
     ('relu', _cell(layers.LSTM, activation='relu'), 'cell: has activation=relu'),
-    ('own_function', _cell(layers.LSTM, activation=_double), 'cell: has activation='),
-    ('regularizer', _cell(layers.LSTM, kernel_regularizer='l2'), 'regularizer'),
+    ('own_function', _cell(layers.LSTM, activation=relu), 'cell: has activation=relu'),
+    (
+      'regularizer',
+      _cell(layers.LSTM, kernel_regularizer='l2'),
+      'cell: has a loss of its own',
+    ),
+    ('frozen_direction', _frozen_direction, 'both: a layer that is frozen'),
+    ('shared_cell', _shared_cell, 'used more than once'),
+    ('inside_and_alone', _inside_and_alone, 'cell: a layer that is used more than'),
+    (
+      'own_relu',
+      _above(layers.Dense(3, activation=relu, name='own'), layers.Dense(3)),
+      'own: has activation=relu',
+    ),
+    (
+      'named_backward',
+      lambda: _sequential(
+        layers.LSTM(4, go_backwards=True, name='backward'), layers.Dense(3)
+      ),
+      'backward: go_backwards on its own',
+    ),
+    (
+      'dense_on_sequences',
+      _cell(layers.LSTM, return_sequences=True),
+      'a Dense layer on sequences',
+    ),
     ('stateful', _stateful, 'cell: has stateful=True'),
     ('backwards', _cell(layers.LSTM, go_backwards=True), 'cell: go_backwards'),
     ('shared', _shared, 'cell: a layer that is used more than once'),
@@ -188,7 +232,7 @@ class SupportedTest(parameterized.TestCase):
     model = engines.build(
       config, engine=engine, guarantee=None, image_shape=(6, 5, 1), num_classes=3
     )
-    self.assertIsNone(network.unsupported(model))
+    self.assertIsNone(support.unsupported(model))
 
   def test_clockwork_cell_of_the_project_is_supported(self):
     cell = ClockworkRNNCell(4, (1, 2))

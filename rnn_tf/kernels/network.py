@@ -1,10 +1,10 @@
-"""A Keras network as a chain of kernels, or why it cannot be one."""
+"""A Keras network as a chain of kernels."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rnn_tf.kernels import cells, recurrent
+from rnn_tf.kernels import cells, recurrent, support
 from rnn_tf.kernels.feedforward import (
   ConvKernel,
   DenseKernel,
@@ -16,15 +16,11 @@ from rnn_tf.layers import ClockworkRNNCell
 from rnn_tf.stack import keras, tf
 
 
-class UnsupportedError(Exception):
-  """A layer that no kernel computes; the message names it and says why."""
-
-
 class RecurrentKernel:
   """A recurrent layer that reads its input in one direction."""
 
   def __init__(self, layer: keras.layers.Layer):
-    self._cell = _CELLS[_cell_type(layer)](layer)
+    self._cell = _CELLS[support.kind(layer)](layer)
     self._all = layer.return_sequences
     self._backwards = layer.go_backwards
 
@@ -122,11 +118,11 @@ class Network:
     model: a built `Sequential` that ends in logits.
 
   Raises:
-    UnsupportedError: a layer has no kernel.
+    support.UnsupportedError: a layer has no kernel.
   """
 
   def __init__(self, model: keras.Model):
-    self._kernels = [_kernel(layer) for layer in _checked_layers(model)]
+    self._kernels = [_kernel(layer) for layer in support.checked_layers(model)]
 
   def prepare(self) -> list[Any]:
     """Returns every layer's weights, read once a batch."""
@@ -177,20 +173,6 @@ class Network:
     return gradients
 
 
-def unsupported(model: keras.Model) -> str | None:
-  """Returns why there are no kernels for a built model, or None if there are."""
-  try:
-    _checked_layers(model)
-  except UnsupportedError as reason:
-    return str(reason)
-  return None
-
-
-def _cell_type(layer: keras.layers.Layer) -> type:
-  """Returns the layer's type; of `RNN`, that of its cell."""
-  return type(layer.cell) if type(layer) is keras.layers.RNN else type(layer)
-
-
 _CELLS: dict[type, Callable[[keras.layers.Layer], recurrent.Cell]] = {
   keras.layers.LSTM: cells.LstmCell,
   keras.layers.GRU: cells.GruCell,
@@ -209,81 +191,4 @@ _KERNELS: dict[type, Callable[[keras.layers.Layer], Any]] = {
 
 
 def _kernel(layer: keras.layers.Layer) -> Any:
-  return _KERNELS[_cell_type(layer)](layer)
-
-
-_NEEDED: dict[type, dict[str, Any]] = {
-  keras.layers.LSTM: {
-    'activation': 'tanh',
-    'recurrent_activation': 'sigmoid',
-    'use_bias': True,
-  },
-  keras.layers.GRU: {
-    'activation': 'tanh',
-    'recurrent_activation': 'sigmoid',
-    'use_bias': True,
-    'reset_after': True,
-  },
-  keras.layers.SimpleRNN: {'activation': 'tanh', 'use_bias': True},
-  ClockworkRNNCell: {},
-  keras.layers.Bidirectional: {'merge_mode': 'concat'},
-  keras.layers.Dense: {'activation': ('linear', 'relu'), 'use_bias': True},
-  keras.layers.Conv2D: {
-    'activation': ('linear', 'relu'),
-    'use_bias': True,
-    'padding': 'valid',
-    'strides': (1, 1),
-    'dilation_rate': (1, 1),
-    'groups': 1,
-    'data_format': 'channels_last',
-  },
-  keras.layers.MaxPooling2D: {'padding': 'valid', 'data_format': 'channels_last'},
-  keras.layers.Flatten: {'data_format': 'channels_last'},
-}
-"""Layer type -> option -> the value, or a tuple of the values, that it must have."""
-
-_FORBIDDEN = ('dropout', 'recurrent_dropout', 'stateful', 'return_state', 'time_major')
-
-
-def _checked_layers(model: keras.Model) -> list[keras.layers.Layer]:
-  """Returns the layers of a model, all of which kernels can compute."""
-  if not isinstance(model, keras.Sequential):
-    raise UnsupportedError(f'{model.name}: not a Sequential model')
-  layers = model.layers
-  for layer in layers:
-    # A layer that is in the list twice, or was called outside the model as well.
-    if layers.count(layer) > 1 or len(getattr(layer, 'inbound_nodes', ())) > 1:
-      raise UnsupportedError(f'{layer.name}: a layer that is used more than once')
-    if not layer.trainable:
-      raise UnsupportedError(f'{layer.name}: a layer that is frozen')
-    _check_layer(layer)
-  if model.losses:
-    raise UnsupportedError(f'{model.name}: has losses of its own (regularizers)')
-  if type(layers[-1]) is not keras.layers.Dense:
-    raise UnsupportedError(f'{layers[-1].name}: the last layer must be Dense')
-  if layers[-1].activation is not keras.activations.linear:
-    raise UnsupportedError(f'{layers[-1].name}: the last layer must give logits')
-  return layers
-
-
-def _check_layer(layer: keras.layers.Layer) -> None:
-  kind = _cell_type(layer)
-  if kind not in _NEEDED:
-    raise UnsupportedError(f'{layer.name}: a layer of type {kind.__name__}')
-  if layer.compute_dtype != 'float32':
-    raise UnsupportedError(f'{layer.name}: computes in {layer.compute_dtype}')
-  if kind is keras.layers.Bidirectional:
-    for direction in (layer.forward_layer, layer.backward_layer):
-      _check_layer(direction)
-  elif getattr(layer, 'go_backwards', False) and 'backward' not in layer.name:
-    raise UnsupportedError(f'{layer.name}: go_backwards on its own')
-  config = layer.get_config()
-  for option in _FORBIDDEN:
-    if config.get(option):
-      raise UnsupportedError(f'{layer.name}: has {option}={config[option]}')
-  for option, needed in _NEEDED[kind].items():
-    value = config.get(option)
-    value = tuple(value) if isinstance(value, list) else value
-    allowed = needed if option == 'activation' and isinstance(needed, tuple) else None
-    if value not in allowed if allowed else value != needed:
-      raise UnsupportedError(f'{layer.name}: has {option}={value}')
+  return _KERNELS[support.kind(layer)](layer)
