@@ -6,30 +6,12 @@ from absl.testing import absltest, parameterized
 from rnn_tf import engines, training
 from rnn_tf.config import ModelConfig, RunConfig, TrainingConfig
 from rnn_tf.dp import guarantee, randomness
-from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.stack import keras
+from tests import small_configs
 
-_RECURRENT = ('lstm', 'gru', 'simple_rnn', 'clockwork_rnn')
 _RNG = np.random.default_rng(0)
 _X = _RNG.random((21, 6, 5), np.float32)
 _Y = _RNG.integers(0, 3, 21)
-
-
-def _network(model='lstm', **values):
-  return ModelConfig(model=model, hidden_size=4, **values)
-
-
-def _run_config(model='lstm', privacy=None, model_values=None, **training_values):
-  values = {'batch_size': 8, 'epochs': 2, **training_values}
-  return RunConfig(
-    model=_network(model, **(model_values or {})),
-    training=TrainingConfig(**values),
-    privacy=privacy or PrivacyConfig(),
-  )
-
-
-def _private(**values):
-  return PrivacyConfig(**{'dp': True, 'dp_noise_multiplier': 1.0, **values})
 
 
 def _promise(config, engine, noise_multiplier=1.0):
@@ -59,7 +41,7 @@ def _trained(config, engine, promise=None, keys=None):
   history = keras.callbacks.History()
   training.fit(
     model,
-    _X if config.model.model in _RECURRENT else _X[..., None],
+    _X if config.model.model in small_configs.RECURRENT else _X[..., None],
     _Y,
     batches=engines.batches(config, engine=engine, keys=keys, first_epoch=0),
     callbacks=[history],
@@ -74,9 +56,9 @@ def _assert_close(test, one, other, tolerance=1e-5):
 
 
 class PlainTest(parameterized.TestCase):
-  @parameterized.product(model=_RECURRENT, streams=[1, 3])
+  @parameterized.product(model=small_configs.RECURRENT, streams=[1, 3])
   def test_split_and_keras_train_to_the_same_weights(self, model, streams):
-    config = _run_config(model, optimizer='sgd', learning_rate=0.1)
+    config = small_configs.run_config(model, optimizer='sgd', learning_rate=0.1)
     with absltest.mock.patch.object(engines, 'streams', return_value=streams):
       split, figures = _trained(config, 'split')
     plain, expected = _trained(config, 'keras')
@@ -86,11 +68,13 @@ class PlainTest(parameterized.TestCase):
 
   @parameterized.parameters('adam', 'adagrad', 'rmsprop')
   def test_split_and_keras_agree_with_every_optimizer(self, optimizer):
-    config = _run_config(optimizer=optimizer)
+    config = small_configs.run_config(optimizer=optimizer)
     _assert_close(self, _trained(config, 'split')[0], _trained(config, 'keras')[0])
 
   def test_split_and_keras_agree_on_a_deep_bidirectional_network(self):
-    config = _run_config(model_values={'num_layers': 2, 'bidirectional': True})
+    config = small_configs.run_config(
+      model_values={'num_layers': 2, 'bidirectional': True}
+    )
     split, figures = _trained(config, 'split')
     plain, expected = _trained(config, 'keras')
     _assert_close(self, split, plain)
@@ -99,10 +83,10 @@ class PlainTest(parameterized.TestCase):
   def test_weights_of_either_engine_load_into_a_plain_model(self):
     path = self.create_tempdir().full_path
     for engine in ('split', 'keras'):
-      model, _ = _trained(_run_config(epochs=1), engine)
+      model, _ = _trained(small_configs.run_config(epochs=1), engine)
       model.save_weights(f'{path}/{engine}.weights.h5')
       other = engines.build(
-        _run_config(seed=9),
+        small_configs.run_config(seed=9),
         engine='keras',
         guarantee=None,
         image_shape=(6, 5, 1),
@@ -116,18 +100,19 @@ class PlainTest(parameterized.TestCase):
 class PrivateTest(parameterized.TestCase):
   def _config(self, model='lstm', **values):
     clip = values.pop('dp_l2_norm_clip', 1.0)
-    privacy = _private(dp_sampling='shuffle', dp_l2_norm_clip=clip)
+    privacy = small_configs.private(dp_sampling='shuffle', dp_l2_norm_clip=clip)
     values = {'optimizer': 'sgd', 'learning_rate': 0.1, **values}
-    return _run_config(model, privacy, batch_size=7, **values)
+    return small_configs.run_config(model, privacy, batch_size=7, **values)
 
-  @parameterized.parameters(*_RECURRENT, 'mlp')
+  @parameterized.parameters(*small_configs.RECURRENT, 'mlp')
   def test_no_noise_and_a_wide_clip_is_plain_training(self, model):
     # Seven divide 21: the mechanism divides by the size that a batch should have.
     config = self._config(model, dp_l2_norm_clip=1e6)
     promise = _promise(config, 'exact', noise_multiplier=0.0)
     private, _ = _trained(config, 'exact', promise, _keys())
     plain, _ = _trained(
-      _run_config(model, batch_size=7, optimizer='sgd', learning_rate=0.1), 'keras'
+      small_configs.run_config(model, batch_size=7, optimizer='sgd', learning_rate=0.1),
+      'keras',
     )
     _assert_close(self, private, plain)
 

@@ -1,34 +1,15 @@
 from absl.testing import absltest, parameterized
 
 from rnn_tf import engines
-from rnn_tf.config import MODEL_FIELDS, ModelConfig, RunConfig, TrainingConfig
+from rnn_tf.config import MODEL_FIELDS
 from rnn_tf.dp import randomness
 from rnn_tf.errors import UsageError
 from rnn_tf.kernels import support
 from rnn_tf.layers import ClockworkRNNCell
-from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.stack import keras, tf
-
-_RECURRENT = ('lstm', 'gru', 'simple_rnn', 'clockwork_rnn')
+from tests import small_configs
 
 layers = keras.layers
-
-
-def _network(model='lstm', **values):
-  return ModelConfig(model=model, hidden_size=4, **values)
-
-
-def _run_config(model='lstm', privacy=None, model_values=None, **training_values):
-  values = {'batch_size': 8, 'epochs': 2, **training_values}
-  return RunConfig(
-    model=_network(model, **(model_values or {})),
-    training=TrainingConfig(**values),
-    privacy=privacy or PrivacyConfig(),
-  )
-
-
-def _private(**values):
-  return PrivacyConfig(**{'dp': True, 'dp_noise_multiplier': 1.0, **values})
 
 
 def _keys(seed=0):
@@ -36,31 +17,36 @@ def _keys(seed=0):
 
 
 class ChooseTest(parameterized.TestCase):
-  @parameterized.parameters(*_RECURRENT)
+  @parameterized.parameters(*small_configs.RECURRENT)
   def test_recurrent_model_on_a_cpu_takes_the_kernels(self, model):
-    self.assertEqual(engines.choose(_run_config(model)), 'split')
+    self.assertEqual(engines.choose(small_configs.run_config(model)), 'split')
 
   @parameterized.parameters('cnn', 'mlp')
   def test_other_models_stay_with_keras(self, model):
-    self.assertEqual(engines.choose(_run_config(model)), 'keras')
+    self.assertEqual(engines.choose(small_configs.run_config(model)), 'keras')
 
   def test_pixel_sequences_and_16_bit_floats_stay_with_keras(self):
-    pixels = _run_config(model_values={'sequence': 'pixels'})
+    pixels = small_configs.run_config(model_values={'sequence': 'pixels'})
     self.assertEqual(engines.choose(pixels), 'keras')
-    self.assertEqual(engines.choose(_run_config(mixed_precision=True)), 'keras')
+    self.assertEqual(
+      engines.choose(small_configs.run_config(mixed_precision=True)), 'keras'
+    )
 
   def test_gpu_takes_keras_and_one_stream(self):
     with absltest.mock.patch.object(
       tf.config, 'list_physical_devices', return_value=['gpu']
     ):
-      self.assertEqual(engines.choose(_run_config()), 'keras')
-      self.assertEqual(engines.choose(_run_config(privacy=_private())), 'exact')
+      self.assertEqual(engines.choose(small_configs.run_config()), 'keras')
+      self.assertEqual(
+        engines.choose(small_configs.run_config(privacy=small_configs.private())),
+        'exact',
+      )
       self.assertEqual(engines.streams(), 1)
 
   @parameterized.parameters('keras', 'split')
   def test_kernel_that_was_asked_for_is_taken(self, kernel):
     for values in ({}, {'sequence': 'pixels'}):
-      config = _run_config(model_values=values, recurrent_kernel=kernel)
+      config = small_configs.run_config(model_values=values, recurrent_kernel=kernel)
       self.assertEqual(engines.choose(config), kernel)
 
   @parameterized.product(
@@ -74,7 +60,7 @@ class ChooseTest(parameterized.TestCase):
   )
   def test_private_run_takes_the_engine_it_names(self, model, pair):
     asked, taken = pair
-    config = _run_config(model, _private(dp_engine=asked))
+    config = small_configs.run_config(model, small_configs.private(dp_engine=asked))
     self.assertEqual(engines.choose(config), taken)
 
 
@@ -226,7 +212,7 @@ class SupportedTest(parameterized.TestCase):
 
   @parameterized.product(model=list(MODEL_FIELDS), engine=['split', 'exact'])
   def test_every_model_of_the_project_is_supported(self, model, engine):
-    config = _run_config(
+    config = small_configs.run_config(
       model, model_values={'num_conv': 1} if model == 'cnn' else None
     )
     model = engines.build(
@@ -246,7 +232,7 @@ class SupportedTest(parameterized.TestCase):
       self.assertRaisesRegex(UsageError, '--dp_engine=exact: cell: has dropout'),
     ):
       engines.build(
-        _run_config(privacy=_private()),
+        small_configs.run_config(privacy=small_configs.private()),
         engine='exact',
         guarantee=None,
         image_shape=(6, 5, 1),
@@ -260,22 +246,28 @@ class BatchesTest(parameterized.TestCase):
       return engines.batches(config, engine=engine, keys=keys, first_epoch=1)
 
   def test_keras_and_tf_privacy_take_batches_as_they_come(self):
-    config = _run_config(privacy=_private(dp_engine='tf_privacy_model'))
+    config = small_configs.run_config(
+      privacy=small_configs.private(dp_engine='tf_privacy_model')
+    )
     for engine in ('keras', 'tf_privacy_model', 'tf_privacy_optimizer'):
       batches = self._batches(config, engine, _keys())
       self.assertEqual((batches.block, batches.poisson_key), (None, None))
       self.assertEqual(batches.first_epoch, 1)
 
   def test_kernels_take_a_row_for_every_stream(self):
-    batches = self._batches(_run_config(), 'split')
+    batches = self._batches(small_configs.run_config(), 'split')
     self.assertEqual((batches.block, batches.poisson_key), (2, None))
-    config = _run_config(privacy=_private(dp_sampling='shuffle'))
+    config = small_configs.run_config(
+      privacy=small_configs.private(dp_sampling='shuffle')
+    )
     batches = self._batches(config, 'exact', _keys())
     self.assertEqual((batches.block, batches.poisson_key), (2, None))
 
   @parameterized.parameters((8, 2), (64, 4), (100, 6), (256, 16))
   def test_poisson_batches_grow_by_about_a_sixteenth(self, batch_size, block):
-    config = _run_config(privacy=_private(), batch_size=batch_size)
+    config = small_configs.run_config(
+      privacy=small_configs.private(), batch_size=batch_size
+    )
     batches = self._batches(config, 'exact', _keys())
     self.assertEqual(batches.block, block)
     self.assertEqual(batches.poisson_key, _keys().sampling)

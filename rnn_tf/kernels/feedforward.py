@@ -13,8 +13,8 @@ from rnn_tf.stack import keras, tf
 Tensors = tuple[tf.Tensor, ...]
 
 
-class DenseKernel:
-  """A dense layer, linear or ReLU."""
+class _Affine:
+  """A layer with a kernel and a bias, linear or ReLU."""
 
   def __init__(self, layer: keras.layers.Layer):
     self._layer = layer
@@ -24,11 +24,27 @@ class DenseKernel:
     """Returns the kernel and the bias."""
     return tuple(map(tf.convert_to_tensor, (self._layer.kernel, self._layer.bias)))
 
+  def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Returns the gradients of kernel and bias."""
+    kernel = tf.reshape(sums[0][:-1], self._layer.kernel.shape)
+    return [kernel, sums[0][-1]]
+
+  def _activate(self, outputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    outputs = tf.nn.bias_add(outputs, bias)
+    return tf.nn.relu(outputs) if self._relu else outputs
+
+  def _before_activation(self, deltas: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    if not self._relu:
+      return deltas
+    return tf.raw_ops.ReluGrad(gradients=deltas, features=outputs)
+
+
+class DenseKernel(_Affine):
+  """A dense layer, linear or ReLU."""
+
   def forward(self, inputs: tf.Tensor, weights: Tensors) -> tuple[tf.Tensor, Any]:
     """Takes (rows, features)."""
-    outputs = tf.nn.bias_add(tf.matmul(inputs, weights[0]), weights[1])
-    if self._relu:
-      outputs = tf.nn.relu(outputs)
+    outputs = self._activate(tf.matmul(inputs, weights[0]), weights[1])
     return outputs, (inputs, outputs, weights)
 
   def backward(
@@ -36,37 +52,22 @@ class DenseKernel:
   ) -> tuple[tf.Tensor | None, list[Product]]:
     """Returns the deltas of the inputs and one block, [x; 1] with the deltas."""
     inputs, outputs, weights = trace
-    if self._relu:
-      d_outputs = tf.raw_ops.ReluGrad(gradients=d_outputs, features=outputs)
+    d_outputs = self._before_activation(d_outputs, outputs)
     block = Product(with_ones(inputs)[:, None], d_outputs[:, None])
     back = tf.matmul(d_outputs, weights[0], transpose_b=True) if d_inputs else None
     return back, [block]
 
-  def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the gradients of kernel and bias."""
-    return [sums[0][:-1], sums[0][-1]]
 
-
-class ConvKernel:
+class ConvKernel(_Affine):
   """A convolution without padding and with stride 1, linear or ReLU.
 
   Its weights meet the input at every position, like a recurrent layer's at every
   step: the patches are the activations, the positions the steps.
   """
 
-  def __init__(self, layer: keras.layers.Layer):
-    self._layer = layer
-    self._relu = layer.activation is keras.activations.relu
-
-  def prepare(self) -> Tensors:
-    """Returns the kernel (height, width, channels, filters) and the bias."""
-    return tuple(map(tf.convert_to_tensor, (self._layer.kernel, self._layer.bias)))
-
   def forward(self, inputs: tf.Tensor, weights: Tensors) -> tuple[tf.Tensor, Any]:
     """Takes (rows, height, width, channels)."""
-    outputs = tf.nn.bias_add(tf.nn.conv2d(inputs, weights[0], 1, 'VALID'), weights[1])
-    if self._relu:
-      outputs = tf.nn.relu(outputs)
+    outputs = self._activate(tf.nn.conv2d(inputs, weights[0], 1, 'VALID'), weights[1])
     return outputs, (inputs, outputs, weights)
 
   def backward(
@@ -74,8 +75,7 @@ class ConvKernel:
   ) -> tuple[tf.Tensor | None, list[Product]]:
     """Returns the deltas of the inputs and one block, patches with the deltas."""
     inputs, outputs, weights = trace
-    if self._relu:
-      d_outputs = tf.raw_ops.ReluGrad(gradients=d_outputs, features=outputs)
+    d_outputs = self._before_activation(d_outputs, outputs)
     height, width, channels, filters = weights[0].shape
     patches = tf.image.extract_patches(
       inputs, [1, height, width, 1], [1] * 4, [1] * 4, 'VALID'
@@ -93,11 +93,6 @@ class ConvKernel:
       padding='VALID',
     )
     return tf.ensure_shape(back, inputs.shape), [block]
-
-  def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the gradients of kernel and bias."""
-    kernel = tf.reshape(sums[0][:-1], self._layer.kernel.shape)
-    return [kernel, sums[0][-1]]
 
 
 class MaxPoolKernel:
