@@ -40,6 +40,8 @@ from benchmarks.dp_training_child import PEERS, Task
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+PEERS_DIR = ROOT / 'benchmarks' / 'peers'
+
 SHARES = {
   'keras': 1,
   'split': 1,
@@ -303,7 +305,7 @@ def main() -> None:
     ('examples', 16_384, 'examples an epoch; slow ways take a part of them'),
     ('limit', 300, 'seconds after which a measurement is given up'),
     ('peers_python', None, 'a Python that has torch and opacus'),
-    ('peers_dir', '../shared/peers', 'folder with torch_lstm.py and opacus_lstm.py'),
+    ('peers_dir', str(PEERS_DIR), 'folder with torch_lstm.py and opacus_lstm.py'),
     ('json', None, 'file for the raw numbers'),
   ):
     kind = int if isinstance(default, int) else str

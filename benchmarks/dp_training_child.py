@@ -95,17 +95,21 @@ def _train(task: Task) -> dict[str, Any]:
   """Trains as `rnn_tf.train` does, without its reports."""
   import numpy as np
 
-  from rnn_tf import engines, experiment, launch, models, training
+  from rnn_tf import engines, launch, models, training
   from rnn_tf.dp import guarantee, randomness
   from rnn_tf.stack import keras
 
   config = _config(task)
-  launch.set_up_tensorflow(config.training, streams=experiment.streams(config))
+  engine = engines.choose(config)
+  launch.set_up_tensorflow(
+    config.training,
+    side_by_side=engines.side_by_side(engine),
+    exact=config.privacy.dp,
+  )
   random = np.random.default_rng(0)
   images = random.standard_normal((task.examples, *task.shape, 1), dtype=np.float32)
   inputs = models.inputs(config.model, images)
   labels = random.integers(10, size=task.examples)
-  engine = engines.choose(config)
   promise = guarantee.plan(config, examples=task.examples, engine=engine)
   base = _peak_memory()
   model = _model(task, config, promise)
@@ -132,7 +136,7 @@ def _train(task: Task) -> dict[str, Any]:
   clocks = fit(epochs=1 + TIMED_EPOCHS, examples=task.examples)
   wall, cpu = np.diff(clocks, axis=0).T
   # Of Poisson sampling this is the expected number.
-  trained = training.steps_per_epoch(task.examples, task.batch) * task.batch
+  trained = -(-task.examples // task.batch) * task.batch
   rates, cpu = list(trained / wall), list(1000 * cpu / trained)
   return {'rates': rates, 'cpu': cpu, 'base': base, 'first_step': first_step}
 

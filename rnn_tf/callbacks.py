@@ -195,13 +195,19 @@ def duration(seconds: float) -> str:
 def privacy_line(results: Sequence[AttackResult]) -> str:
   """Returns the AUC of each attack on all examples, with its interval."""
   parts = [
-    f'{r.attack} AUC {r.auc:.3f} [{r.auc_low:.3f}, {r.auc_high:.3f}]'
+    f'{r.attack} AUC {r.auc:.3f} [{r.auc_low:.3f}, {r.auc_high:.3f}]{_at_least(r)}'
     if r.skipped is None
     else f'{r.attack} skipped ({r.skipped})'
     for r in results
     if r.slice == 'entire'
   ]
   return '  membership inference: ' + ', '.join(parts)
+
+
+def _at_least(result: AttackResult) -> str:
+  if result.epsilon is None or result.epsilon_lower_bound is None:
+    return ''
+  return f' (epsilon at least {result.epsilon_lower_bound:.2f})'
 
 
 class Board:

@@ -185,7 +185,8 @@ class TrainingConfig:
     deterministic: bit-for-bit the same numbers on the same machine.
     mixed_precision: compute in 16-bit floats, keep weights in 32.
     recurrent_kernel: who computes the recurrent layers of plain training: `keras`,
-      or `split` (this project's, a stream a core); `auto` takes `split` on a CPU.
+      or `split` (this project's, a stream a core); `auto` takes `split` on a CPU, but
+      for pixel sequences and with mixed precision.
   """
 
   epochs: int = 20
@@ -212,6 +213,18 @@ class TrainingConfig:
         '--recurrent_kernel=split computes in 32-bit floats: leave out '
         '--mixed_precision, or give --recurrent_kernel=keras'
       )
+
+  def steps_per_epoch(self, examples: int) -> int:
+    """Returns the number of steps an epoch takes; the last batch may be smaller.
+
+    Raises:
+      UsageError: a batch is larger than the data.
+    """
+    if self.batch_size > examples:
+      raise UsageError(
+        f'--batch_size={self.batch_size}: larger than the {examples} training examples'
+      )
+    return -(-examples // self.batch_size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -36,15 +36,36 @@ def choose(config: RunConfig) -> str:
   recurrent = 'sequence' in MODEL_FIELDS[config.model.model]
   long = config.model.sequence == 'pixels'
   half = config.training.mixed_precision
-  gpu = bool(tf.config.list_physical_devices('GPU'))
-  return 'split' if recurrent and not (long or half or gpu) else 'keras'
+  return 'split' if recurrent and not (long or half or on_gpu()) else 'keras'
 
 
-def streams() -> int:
-  """Returns the parts that the kernels cut a batch into: one a core, one on a GPU."""
-  if tf.config.list_physical_devices('GPU'):
-    return 1
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
+def on_gpu() -> bool:
+  """Returns whether TensorFlow sees a GPU."""
+  return bool(tf.config.list_physical_devices('GPU'))
+
+
+def cores() -> int:
+  """Returns how many processors this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def side_by_side(engine: str) -> int | None:
+  """Returns how many operations should run at once, None for TensorFlow's own way.
+
+  On a CPU the kernels want one thread for each operation.
+  """
+  return cores() if engine in KERNEL_ENGINES and not on_gpu() else None
+
+
+def streams(batch_size: int) -> int:
+  """Returns the parts that the kernels cut a batch into: one a core, one on a GPU.
+
+  Parts of fewer than 16 rows would cost more to start than to compute, and every
+  part makes the graph longer: there are 8 at most.
+  """
+  return 1 if on_gpu() else max(1, min(cores(), batch_size // 16, 8))
 
 
 def build(
@@ -69,35 +90,24 @@ def build(
   Raises:
     UsageError: the engine cannot compute this model; names the layer.
   """
-  make = functools.partial(
-    models.build, config.model, image_shape=image_shape, num_classes=num_classes
-  )
+  make, optimizer = {}, None
   if engine == 'tf_privacy_model':
-    model = make(
-      sequential=tf_privacy.sequential(
-        l2_norm_clip=guarantee.l2_norm_clip,
-        noise_multiplier=guarantee.noise_multiplier,
-      ),
-      unroll=True,
+    sequential = tf_privacy.sequential(
+      l2_norm_clip=guarantee.l2_norm_clip, noise_multiplier=guarantee.noise_multiplier
     )
-    training.compile_model(model, config.training, examples=examples)
+    make = {'sequential': sequential, 'unroll': True}
   elif engine == 'tf_privacy_optimizer':
-    model = make()
-    training.compile_model(
-      model,
-      config.training,
-      examples=examples,
-      optimizer=functools.partial(
-        tf_privacy.optimizer,
-        config.training.optimizer,
-        l2_norm_clip=guarantee.l2_norm_clip,
-        noise_multiplier=guarantee.noise_multiplier,
-        num_microbatches=config.privacy.dp_num_microbatches,
-      ),
+    optimizer = functools.partial(
+      tf_privacy.optimizer,
+      config.training.optimizer,
+      l2_norm_clip=guarantee.l2_norm_clip,
+      noise_multiplier=guarantee.noise_multiplier,
+      num_microbatches=config.privacy.dp_num_microbatches,
     )
-  else:
-    model = make()
-    training.compile_model(model, config.training, examples=examples)
+  model = models.build(
+    config.model, image_shape=image_shape, num_classes=num_classes, **make
+  )
+  training.compile_model(model, config.training, examples=examples, optimizer=optimizer)
   if engine in KERNEL_ENGINES:
     check_supported(model, engine)
   return model
@@ -125,18 +135,19 @@ def batches(
   first_epoch: int,
 ) -> training.Batches:
   """Returns how `training.fit` cuts the data into batches."""
+  # The order of private batches is as secret as their noise.
+  key = keys and keys.sampling
   if engine not in KERNEL_ENGINES:
-    return training.Batches(config.training, first_epoch=first_epoch)
-  block = streams()
-  if engine == 'exact' and config.privacy.dp_sampling == 'poisson':
+    return training.Batches(config.training, first_epoch=first_epoch, key=key)
+  batch_size = config.training.batch_size
+  block = streams(batch_size)
+  poisson = engine == 'exact' and config.privacy.dp_sampling == 'poisson'
+  if poisson:
     # A sixteenth of the batch: some twenty shapes in all, and little to compute for
     # nothing.
-    block *= max(1, config.training.batch_size // (16 * block))
-    key = keys.sampling
-  else:
-    key = None
+    block *= max(1, batch_size // (16 * block))
   return training.Batches(
-    config.training, first_epoch=first_epoch, block=block, poisson_key=key
+    config.training, first_epoch=first_epoch, block=block, poisson=poisson, key=key
   )
 
 
@@ -166,7 +177,9 @@ def install(
         expected_rows=config.training.batch_size,
         key=keys.noise,
       )
-    model.train_step = KernelStep(model, mean, streams=streams())
+    model.train_step = KernelStep(
+      model, mean, streams=streams(config.training.batch_size)
+    )
   elif guarantee is not None:
     # TF Privacy's noise follows from the global seed, which was set for the weights.
     # A resumed run, whose key may be the same, must not repeat the first steps' noise.
@@ -227,6 +240,6 @@ class KernelStep:
     """Returns every stream's pass, and the blocks' sums over all of them."""
     weights = self._network.prepare()
     parts = zip(*(tf.split(each, self._streams) for each in data), strict=True)
-    passes = [self._network(*part, weights=weights) for part in parts]
+    passes = [self._network(x, y, row_weights=w, weights=weights) for x, y, w in parts]
     sums = [self._mean.sums(each.blocks) for each in passes]
     return passes, [tf.add_n(each) for each in zip(*sums, strict=True)]

@@ -10,6 +10,7 @@ from rnn_tf import (
   callbacks,
   datasets,
   engines,
+  launch,
   models,
   reporting,
   run_start,
@@ -32,14 +33,14 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
   """Returns what a run would do, without doing any of it."""
   pool, test = datasets.sizes(config.data, data_dir=source.data_dir)
   examples = datasets.train_count(config.data, pool)
-  steps = training.steps_per_epoch(examples, config.training.batch_size)
+  steps = config.training.steps_per_epoch(examples)
   lines = [f'run folder: {folder}']
   for group, values in to_json(config).items():
     fields = ' '.join(f'{name}={value}' for name, value in values.items())
     lines.append(f'{group}: {fields}')
   epochs = config.training.epochs
-  engine = engines.choose(config)
-  promise = guarantee.plan(config, examples=examples, engine=engine)
+  engine = _engine(config, folder, overwrite=False)
+  promise = _promise(config, folder, examples=examples, overwrite=False)
   lines += [
     f'examples: {examples} of {pool} to train on, {test} to test on',
     f'steps: {epochs} epochs x {steps} = {epochs * steps}',
@@ -50,11 +51,14 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
   return '\n'.join(lines)
 
 
-def streams(config: RunConfig) -> int | None:
-  """Returns how many operations should run side by side, None for TensorFlow's way."""
-  kernels = engines.choose(config) in engines.KERNEL_ENGINES
-  on_gpu = bool(tf.config.list_physical_devices('GPU'))
-  return engines.streams() if kernels and not on_gpu else None
+def set_up(config: RunConfig, folder: RunFolder, *, overwrite: bool) -> None:
+  """Sets TensorFlow up for a run, before its first operation."""
+  engine = _engine(config, folder, overwrite=overwrite)
+  launch.set_up_tensorflow(
+    config.training,
+    side_by_side=engines.side_by_side(engine),
+    exact=config.privacy.dp,
+  )
 
 
 def _in_words(promise: guarantee.Guarantee | None, epochs: int) -> str:
@@ -93,8 +97,9 @@ def _train(
   config: RunConfig, folder: RunFolder, source: Source, *, overwrite: bool
 ) -> None:
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
-  steps = training.steps_per_epoch(len(data.train), config.training.batch_size)
-  engine, promise = _engine(config, folder, len(data.train), overwrite=overwrite)
+  steps = config.training.steps_per_epoch(len(data.train))
+  engine = _engine(config, folder, overwrite=overwrite)
+  promise = _promise(config, folder, examples=len(data.train), overwrite=overwrite)
   model = engines.build(
     config,
     engine=engine,
@@ -104,32 +109,16 @@ def _train(
     examples=len(data.train),
   )
   folder.open(config, overwrite=overwrite)
+  parameters = model.count_params()
   run_start.record(
-    config,
-    folder,
-    data=data,
-    parameters=model.count_params(),
-    engine=engine,
-    promise=promise,
+    config, folder, data=data, parameters=parameters, engine=engine, promise=promise
   )
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
-  LOG.info(
-    '%s (%s parameters, engine %s) on %s: %s; writing to %s%s',
-    config.model.label(),
-    f'{model.count_params():,}',
-    engine,
-    data.name,
-    f'{len(data.train):,} training examples, {len(data.test):,} test examples',
-    folder,
-    f'; going on after epoch {first_epoch}' if first_epoch else '',
-  )
-  if promise is not None:
-    final = promise.to_json(epochs=config.training.epochs)
-    LOG.info('privacy after the last epoch: %s', guarantee.statement(final))
+  _announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
   inputs = models.inputs(config.model, data.train.images)
   evaluation, privacy = _observers(
     config, folder, data=data, model=model, inputs=inputs, promise=promise
@@ -151,17 +140,53 @@ def _train(
     batches=engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch),
     callbacks=[*[bar] * sys.stderr.isatty(), evaluation, privacy, journal],
   )
-  _finish(folder, checkpoints, promise)
+  _finish(folder, checkpoints, promise=promise)
 
 
-def _engine(
-  config: RunConfig, folder: RunFolder, examples: int, *, overwrite: bool
-) -> tuple[str, guarantee.Guarantee | None]:
-  """Returns a run's engine and guarantee; of a resumed run, those it began with."""
-  if not overwrite and (folder.path / 'config.json').exists():
-    return run_start.begun_with(folder)
-  engine = engines.choose(config)
-  return engine, guarantee.plan(config, examples=examples, engine=engine)
+def _announce(
+  config: RunConfig,
+  folder: RunFolder,
+  *,
+  data: datasets.Data,
+  engine: str,
+  first_epoch: int,
+) -> None:
+  """Says what is about to be trained, and what it will promise."""
+  record = folder.record()
+  LOG.info(
+    '%s (%s parameters, engine %s) on %s: %s; writing to %s%s',
+    config.model.label(),
+    f'{record["parameters"]:,}',
+    engine,
+    data.name,
+    f'{len(data.train):,} training examples, {len(data.test):,} test examples',
+    folder,
+    f'; going on after epoch {first_epoch}' if first_epoch else '',
+  )
+  _, promise = run_start.begun_with(folder)
+  if promise is not None:
+    final = promise.to_json(epochs=config.training.epochs)
+    LOG.info('privacy after the last epoch: %s', guarantee.statement(final))
+
+
+def _engine(config: RunConfig, folder: RunFolder, *, overwrite: bool) -> str:
+  """Returns a run's engine; of a resumed run, the one that it began with."""
+  if _resumes(folder, overwrite):
+    return run_start.begun_with(folder)[0]
+  return engines.choose(config)
+
+
+def _promise(
+  config: RunConfig, folder: RunFolder, *, examples: int, overwrite: bool
+) -> guarantee.Guarantee | None:
+  """Returns a run's guarantee; of a resumed run, the one that it began with."""
+  if _resumes(folder, overwrite):
+    return run_start.begun_with(folder)[1]
+  return guarantee.plan(config, examples=examples, engine=engines.choose(config))
+
+
+def _resumes(folder: RunFolder, overwrite: bool) -> bool:
+  return not overwrite and (folder.path / 'config.json').exists()
 
 
 def _keys(config: RunConfig) -> randomness.Keys | None:
@@ -216,7 +241,7 @@ def _observers(
 
   privacy = callbacks.PrivacyMetrics(
     signals,
-    audit=_audit(config, data, promise),
+    audit=_audit(config, data, promise=promise),
     keep=_keeper(folder),
     due=set(report_epochs(config)),
   )
@@ -224,7 +249,7 @@ def _observers(
 
 
 def _audit(
-  config: RunConfig, data: datasets.Data, promise: guarantee.Guarantee | None
+  config: RunConfig, data: datasets.Data, *, promise: guarantee.Guarantee | None
 ) -> Callable[[Signals, int, Mapping[str, float]], Report]:
   # A plain run has a lower bound too: what no smaller epsilon could claim of it.
   delta = (
@@ -270,6 +295,7 @@ def _tf_privacy_plots(record: reporting.RunRecord) -> Mapping[str, Figure]:
 def _finish(
   folder: RunFolder,
   checkpoints: training.Checkpoints,
+  *,
   promise: guarantee.Guarantee | None,
 ) -> None:
   """Writes weights, pictures and, last of all, the result."""

@@ -110,26 +110,32 @@ def _help(command: str, description: str, options: Sequence[types.ModuleType]) -
   return '\n'.join(lines)
 
 
-def set_up_tensorflow(training: TrainingConfig, *, streams: int | None = None) -> None:
+def set_up_tensorflow(
+  training: TrainingConfig, *, side_by_side: int | None = None, exact: bool = False
+) -> None:
   """Sets what is global to the process: seeds, determinism, threads, GPUs, precision.
 
   Must be called before the first TensorFlow operation.
 
   Args:
     training: seed, determinism and precision.
-    streams: None leaves the threads to TensorFlow; else so many operations run side
-      by side, each with one thread, unless TensorFlow runs with others already.
+    side_by_side: None leaves the threads to TensorFlow; else so many operations run
+      at once, each with one thread, unless TensorFlow runs with others already.
+    exact: keep GPUs from rounding float32 products to TF32's 10 bits, with which
+      gradients are not clipped to their norm.
   """
   from rnn_tf.stack import keras, tf
 
   gpus = tf.config.list_physical_devices('GPU')
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
-  if streams is not None:
+  if exact:
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+  if side_by_side is not None:
     # A second command in one process cannot change them: slower, the numbers hold.
     with contextlib.suppress(RuntimeError):
       tf.config.threading.set_intra_op_parallelism_threads(1)
-      tf.config.threading.set_inter_op_parallelism_threads(streams)
+      tf.config.threading.set_inter_op_parallelism_threads(side_by_side)
   keras.utils.set_random_seed(training.seed)
   if training.deterministic:
     tf.config.experimental.enable_op_determinism()

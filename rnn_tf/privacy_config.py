@@ -15,6 +15,12 @@ DP_ENGINES = ('auto', 'exact', 'tf_privacy_model', 'tf_privacy_optimizer')
 
 DP_SAMPLINGS = ('poisson', 'shuffle')
 
+MIN_NOISE_MULTIPLIER = 0.1
+"""Below, the accountant fails or takes minutes, and nothing is private anyway."""
+
+MIN_DELTA = 1e-12
+"""Below, rounding in the accountant's Fourier transforms decides epsilon."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrivacyConfig:
@@ -77,11 +83,18 @@ class PrivacyConfig:
       )
     if noise is not None:
       check_positive('dp_noise_multiplier', noise)
+      if noise < MIN_NOISE_MULTIPLIER:
+        raise UsageError(
+          f'--dp_noise_multiplier={noise:g}: must be at least '
+          f'{MIN_NOISE_MULTIPLIER:g}; below, nothing is private and epsilon cannot be '
+          'computed: give more noise, or leave out --dp'
+        )
     if target is not None:
       check_positive('dp_target_epsilon', target)
-    if self.dp_delta is not None and not 0 < self.dp_delta < 1:
+    if self.dp_delta is not None and not MIN_DELTA <= self.dp_delta < 1:
       raise UsageError(
-        f'--dp_delta={self.dp_delta}: must be above 0 and below 1, and should be '
+        f'--dp_delta={self.dp_delta}: must be at least {MIN_DELTA:g}, below which '
+        'epsilon cannot be computed, and below 1; it should be '
         'below one over the number of training examples'
       )
 

@@ -22,9 +22,10 @@ root of their two folds): where it holds 0, the attack does not tell the two run
 
 _ABOUT_EPSILON = """\
 Epsilon is the accountant's: for batches drawn by Poisson sampling, and data sets that
-differ by one example, added or removed. `epsilon at least` is what the attack's scores
-prove at 95% confidence, provided that members and non-members are drawn alike; above
-epsilon it contradicts the guarantee, and below it, however low, it proves nothing.
+differ by one example, added or removed. `epsilon at least` is what each attack's scores
+indicate at 95% confidence, provided that members and non-members are drawn alike and
+that their scores, all from one model, may be taken as independent; above epsilon it
+speaks against the guarantee, and below it, however low, it proves nothing.
 """
 
 _ABOUT_SEEDS = """\

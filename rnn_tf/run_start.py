@@ -50,20 +50,7 @@ def record(
   Raises:
     UsageError: the data has changed since the run began.
   """
-  about = {
-    'name': data.name,
-    'version': data.version,
-    'class_names': list(data.class_names),
-    'train': len(data.train),
-    'holdout': len(data.holdout),
-    'test': len(data.test),
-    'image_shape': list(data.train.images.shape[1:]),
-    'checksums': {
-      'train': data.train.checksum(),
-      'holdout': data.holdout.checksum(),
-      'test': data.test.checksum(),
-    },
-  }
+  about = _about(data)
   versions = {name: metadata.version(name) for name in VERSIONED}
   if (folder.path / 'config.json').exists():
     _compare(folder, about, versions)
@@ -86,6 +73,24 @@ def record(
       'guarantee': promise and dataclasses.asdict(promise),
     },
   )
+
+
+def _about(data: datasets.Data) -> dict[str, Any]:
+  """Returns what tells the run's data from any other."""
+  return {
+    'name': data.name,
+    'version': data.version,
+    'class_names': list(data.class_names),
+    'train': len(data.train),
+    'holdout': len(data.holdout),
+    'test': len(data.test),
+    'image_shape': list(data.train.images.shape[1:]),
+    'checksums': {
+      'train': data.train.checksum(),
+      'holdout': data.holdout.checksum(),
+      'test': data.test.checksum(),
+    },
+  }
 
 
 def begun_with(folder: RunFolder) -> tuple[str, Guarantee | None]:

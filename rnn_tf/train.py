@@ -47,7 +47,7 @@ def main() -> None:
   else:
     from rnn_tf import experiment
 
-    launch.set_up_tensorflow(config.training, streams=experiment.streams(config))
+    experiment.set_up(config, folder, overwrite=options.overwrite)
     experiment.train(config, folder, source.from_flags(), overwrite=options.overwrite)
   print(summary(folder, data_dir=source.from_flags().data_dir))
 
@@ -75,29 +75,25 @@ def summary(folder: RunFolder, *, data_dir: str | None) -> str:
 
 
 def privacy_lines(result: Mapping[str, Any]) -> list[str]:
-  """Returns what a finished private run promises, and what the attacks say of it."""
-  promise = result.get('guarantee')
-  if promise is None:
-    return []
+  """Returns what a finished run promises, and what the attacks indicate of it."""
   from rnn_tf.dp.guarantee import statement
 
-  lines = [f'guarantee: {statement(promise)}']
+  promise = result.get('guarantee')
+  lines = [f'guarantee: {statement(promise)}'] if promise else []
   bounds = {
-    attack: figures.get('epsilon_lower_bound')
+    attack: figures['epsilon_lower_bound']
     for attack, figures in result['privacy'].items()
+    if figures.get('epsilon_lower_bound') is not None
   }
-  found = {attack: bound for attack, bound in bounds.items() if bound is not None}
-  if found:
-    attack = max(found, key=found.get)
+  if not bounds:
+    return lines
+  shown = ', '.join(f'{bound:.3f} ({attack})' for attack, bound in bounds.items())
+  lines.append(f'the attacks indicate an epsilon of at least {shown}, each at 95%')
+  if promise and max(bounds.values()) > promise['epsilon']:
     lines.append(
-      f'the attacks show an epsilon of at least {found[attack]:.3f} ({attack}, 95% '
-      'confidence)'
+      'BROKEN GUARANTEE: the attacks find more than the guarantee allows, or members '
+      'and non-members are not drawn alike (see --nonmembers=holdout)'
     )
-    if found[attack] > promise['epsilon']:
-      lines.append(
-        'BROKEN GUARANTEE: the attacks show more than the guarantee allows, or members '
-        'and non-members are not drawn alike (see --nonmembers=holdout)'
-      )
   return lines
 
 

@@ -58,23 +58,10 @@ def _learning_rate(
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
   if config.learning_rate_decay == 'none':
     return config.learning_rate
-  steps = config.epochs * steps_per_epoch(examples, config.batch_size)
+  steps = config.epochs * config.steps_per_epoch(examples)
   if config.learning_rate_decay == 'linear':
     return keras.optimizers.schedules.PolynomialDecay(config.learning_rate, steps, 0.0)
   return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-
-
-def steps_per_epoch(examples: int, batch_size: int) -> int:
-  """Returns the number of steps an epoch takes; the last batch may be smaller.
-
-  Raises:
-    UsageError: a batch is larger than the data.
-  """
-  if batch_size > examples:
-    raise UsageError(
-      f'--batch_size={batch_size}: larger than the {examples} training examples'
-    )
-  return -(-examples // batch_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +73,16 @@ class Batches:
     first_epoch: epochs that are done already; 0 for a new run.
     block: None, or a number of which every batch's size is a multiple: rows of
       weight 0 fill it up, and a third element of each batch has the weights.
-    poisson_key: None for epochs in which every example occurs once, in an order
-      that depends on seed and epoch alone; else the key of Poisson sampling.
+    poisson: whether each batch is drawn by Poisson sampling; else every example
+      occurs once an epoch, in an order that depends on key and epoch alone.
+    key: of these draws; None means the seed.
   """
 
   config: TrainingConfig
   first_epoch: int = 0
   block: int | None = None
-  poisson_key: int | None = None
+  poisson: bool = False
+  key: int | None = None
 
   def __call__(self, inputs: np.ndarray, labels: np.ndarray) -> tf.data.Dataset:
     """Returns the batches, one epoch after the other.
@@ -104,10 +93,7 @@ class Batches:
     """
     with tf.device('cpu:0'):
       inputs, labels = tf.constant(inputs), tf.constant(labels)
-    if self.poisson_key is None:
-      batches = self._shuffled(inputs, labels)
-    else:
-      batches = self._poisson(inputs, labels)
+    batches = (self._poisson if self.poisson else self._shuffled)(inputs, labels)
     # Rewriting the pipeline would copy the data once more, and gains nothing here.
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
@@ -115,22 +101,23 @@ class Batches:
     return batches.prefetch(2).with_options(options)
 
   def _poisson(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
-    steps = steps_per_epoch(len(labels), self.config.batch_size)
+    steps = self.config.steps_per_epoch(len(labels))
     return sampling.batches(
       inputs,
       labels,
       batch_size=self.config.batch_size,
       block=self.block,
-      key=self.poisson_key,
+      key=self.key,
       steps=(self.first_epoch * steps, self.config.epochs * steps),
     )
 
   def _shuffled(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
     count, config = len(labels), self.config
+    key = np.int64(config.seed if self.key is None else self.key)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
       order = tf.random.experimental.stateless_shuffle(
-        tf.range(count, dtype=tf.int64), seed=tf.stack([np.int64(config.seed), epoch])
+        tf.range(count, dtype=tf.int64), seed=tf.stack([key, epoch])
       )
       return tf.data.Dataset.from_tensor_slices(order).batch(config.batch_size)
 
@@ -139,7 +126,7 @@ class Batches:
         return tf.gather(inputs, rows), tf.gather(labels, rows)
       # All batches, the last of an epoch included, have one size.
       size = -(-config.batch_size // self.block) * self.block
-      return sampling.padded(inputs, labels, rows, size=size)
+      return sampling.padded(inputs, labels, rows=rows, size=size)
 
     epochs = tf.data.Dataset.range(self.first_epoch, config.epochs)
     return epochs.flat_map(epoch_batches).map(gather)
@@ -167,7 +154,7 @@ def fit(
     return
   model.fit(
     batches(inputs, labels),
-    steps_per_epoch=steps_per_epoch(len(labels), config.batch_size),
+    steps_per_epoch=config.steps_per_epoch(len(labels)),
     initial_epoch=batches.first_epoch,
     epochs=config.epochs,
     callbacks=list(callbacks),
@@ -223,7 +210,8 @@ class Checkpoints:
     except _UNREADABLE as error:
       first_line = str(error).splitlines()[0]
       raise UsageError(
-        f'{latest}: damaged checkpoint ({first_line}): --overwrite starts again'
+        f'{latest}: damaged checkpoint, or of an earlier version ({first_line}): '
+        '--overwrite starts again'
       ) from error
     return int(self._epoch.numpy())
 

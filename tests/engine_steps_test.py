@@ -113,6 +113,7 @@ class PrivateTest(parameterized.TestCase):
     plain, _ = _trained(
       small_configs.run_config(model, batch_size=7, optimizer='sgd', learning_rate=0.1),
       'keras',
+      keys=_keys(),  # For the order of the examples.
     )
     _assert_close(self, private, plain)
 

@@ -41,7 +41,8 @@ class ChooseTest(parameterized.TestCase):
         engines.choose(small_configs.run_config(privacy=small_configs.private())),
         'exact',
       )
-      self.assertEqual(engines.streams(), 1)
+      self.assertEqual(engines.streams(256), 1)
+      self.assertIsNone(engines.side_by_side('exact'))
 
   @parameterized.parameters('keras', 'split')
   def test_kernel_that_was_asked_for_is_taken(self, kernel):
@@ -240,6 +241,15 @@ class SupportedTest(parameterized.TestCase):
       )
 
 
+class StreamsTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (1, 256, 1), (2, 64, 2), (64, 64, 4), (64, 4096, 8), (4, 8, 1)
+  )
+  def test_parts_are_as_many_as_cores_and_rows_allow(self, cores, batch_size, parts):
+    with absltest.mock.patch.object(engines, 'cores', return_value=cores):
+      self.assertEqual(engines.streams(batch_size), parts)
+
+
 class BatchesTest(parameterized.TestCase):
   def _batches(self, config, engine, keys=None):
     with absltest.mock.patch.object(engines, 'streams', return_value=2):
@@ -251,17 +261,20 @@ class BatchesTest(parameterized.TestCase):
     )
     for engine in ('keras', 'tf_privacy_model', 'tf_privacy_optimizer'):
       batches = self._batches(config, engine, _keys())
-      self.assertEqual((batches.block, batches.poisson_key), (None, None))
+      self.assertEqual((batches.block, batches.poisson), (None, False))
+      # Private batches are shuffled by a key that is as secret as the noise.
+      self.assertEqual(batches.key, _keys().sampling)
       self.assertEqual(batches.first_epoch, 1)
 
   def test_kernels_take_a_row_for_every_stream(self):
     batches = self._batches(small_configs.run_config(), 'split')
-    self.assertEqual((batches.block, batches.poisson_key), (2, None))
+    self.assertEqual((batches.block, batches.poisson, batches.key), (2, False, None))
     config = small_configs.run_config(
       privacy=small_configs.private(dp_sampling='shuffle')
     )
     batches = self._batches(config, 'exact', _keys())
-    self.assertEqual((batches.block, batches.poisson_key), (2, None))
+    self.assertEqual((batches.block, batches.poisson), (2, False))
+    self.assertEqual(batches.key, _keys().sampling)
 
   @parameterized.parameters((8, 2), (64, 4), (100, 6), (256, 16))
   def test_poisson_batches_grow_by_about_a_sixteenth(self, batch_size, block):
@@ -270,7 +283,7 @@ class BatchesTest(parameterized.TestCase):
     )
     batches = self._batches(config, 'exact', _keys())
     self.assertEqual(batches.block, block)
-    self.assertEqual(batches.poisson_key, _keys().sampling)
+    self.assertEqual((batches.poisson, batches.key), (True, _keys().sampling))
 
 
 if __name__ == '__main__':

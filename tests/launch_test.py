@@ -65,17 +65,29 @@ class LaunchTest(parameterized.TestCase):
   def test_threads_are_one_for_each_stream_and_else_tensorflows(self, streams, threads):
     code = (
       'from rnn_tf import config, launch\n'
-      f'launch.set_up_tensorflow(config.TrainingConfig(), streams={streams})\n'
+      f'launch.set_up_tensorflow(config.TrainingConfig(), side_by_side={streams})\n'
       'from rnn_tf.stack import tf\n'
       'tf.constant(0)\n'
       # A second command of the process: too late, and no reason to stop.
-      'launch.set_up_tensorflow(config.TrainingConfig(), streams=3)\n'
+      'launch.set_up_tensorflow(config.TrainingConfig(), side_by_side=3)\n'
       'threading = tf.config.threading\n'
       'print(threading.get_intra_op_parallelism_threads(),\n'
       '      threading.get_inter_op_parallelism_threads())\n'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     self.assertEqual(done.stdout.strip(), threads, done.stderr)
+
+  def test_private_training_keeps_gpus_from_rounding_to_tf32(self):
+    code = (
+      'from rnn_tf import config, launch\n'
+      'from rnn_tf.stack import tf\n'
+      'allowed = tf.config.experimental.tensor_float_32_execution_enabled\n'
+      'for exact in (False, True):\n'
+      '  launch.set_up_tensorflow(config.TrainingConfig(), exact=exact)\n'
+      '  print(allowed())\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    self.assertEqual(done.stdout.split(), ['True', 'False'], done.stderr)
 
   def test_help_loads_no_tensorflow(self):
     code = (

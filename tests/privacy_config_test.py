@@ -29,7 +29,7 @@ class PrivacyConfigTest(parameterized.TestCase):
     ),
     ({'dp_target_epsilon': 3.0}, 'give one of them'),
     ({'dp_noise_multiplier': None}, 'Give --dp_target_epsilon (for example 3)'),
-    ({'dp_delta': 0.0}, '--dp_delta=0.0: must be above 0 and below 1'),
+    ({'dp_delta': 0.0}, '--dp_delta=0.0: must be at least 1e-12, below'),
     ({'dp_delta': 1.0}, '--dp_delta=1.0'),
     ({'dp_delta': _NAN}, '--dp_delta=nan'),
     ({'dp_engine': 'exakt'}, '--dp_engine=exakt: must be one of auto, exact'),

@@ -130,8 +130,8 @@ class TrainTest(parameterized.TestCase):
     ),
     ([*_DP, '--dp_l2_norm_clip=0'], '--dp_l2_norm_clip=0.0: must be'),
     ([*_DP, '--dp_l2_norm_clip=nan'], '--dp_l2_norm_clip=nan: must be'),
-    ([*_DP, '--dp_delta=0'], '--dp_delta=0.0: must be above 0'),
-    ([*_DP, '--dp_delta=1'], '--dp_delta=1.0: must be above 0'),
+    ([*_DP, '--dp_delta=0'], '--dp_delta=0.0: must be at least 1e-12'),
+    ([*_DP, '--dp_delta=1'], '--dp_delta=1.0: must be at least 1e-12'),
     ([*_DP, '--dp_engine=fast'], '--dp_engine=fast: must be one of auto'),
     ([*_DP, '--dp_sampling=poison'], 'did you mean poisson'),
     (

@@ -93,7 +93,7 @@ class BatchesTest(parameterized.TestCase):
   @parameterized.parameters(1, 3, 8)
   def test_poisson_batches_are_whole_blocks_of_distinct_examples(self, block):
     config = TrainingConfig(epochs=8, batch_size=16)
-    batches = self._padded(config, block=block, poisson_key=7)
+    batches = self._padded(config, block=block, poisson=True, key=7)
     self.assertLen(batches, 8 * 4)
     for ids, weights in batches:
       real = [i for i in ids if i]
@@ -106,14 +106,14 @@ class BatchesTest(parameterized.TestCase):
   def test_poisson_batches_depend_on_the_key_and_not_on_the_seed(self):
     config = TrainingConfig(epochs=1, batch_size=16)
     other = TrainingConfig(epochs=1, batch_size=16, seed=1)
-    batches = self._padded(config, block=2, poisson_key=7)
-    self.assertEqual(batches, self._padded(other, block=2, poisson_key=7))
-    self.assertNotEqual(batches, self._padded(config, block=2, poisson_key=8))
+    batches = self._padded(config, block=2, poisson=True, key=7)
+    self.assertEqual(batches, self._padded(other, block=2, poisson=True, key=7))
+    self.assertNotEqual(batches, self._padded(config, block=2, poisson=True, key=8))
 
   def test_resumed_poisson_batches_are_the_rest_of_the_uninterrupted_ones(self):
     config = TrainingConfig(epochs=4, batch_size=16)
-    whole = self._padded(config, block=4, poisson_key=7)
-    resumed = self._padded(config, block=4, poisson_key=7, first_epoch=2)
+    whole = self._padded(config, block=4, poisson=True, key=7)
+    resumed = self._padded(config, block=4, poisson=True, key=7, first_epoch=2)
     self.assertEqual(whole[8:], resumed)
 
 
@@ -148,7 +148,7 @@ class FitTest(parameterized.TestCase):
 
   def test_batch_larger_than_the_data_is_refused(self):
     with self.assertRaisesRegex(UsageError, '--batch_size=51: larger than the 50'):
-      training.steps_per_epoch(50, 51)
+      TrainingConfig(batch_size=51).steps_per_epoch(50)
 
   def test_nothing_is_left_to_do_after_the_last_epoch(self):
     config = TrainingConfig(epochs=2)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnn_tf.errors import UsageError, check_positive
+from rnn_tf.privacy_config import MIN_DELTA, MIN_NOISE_MULTIPLIER
 
 ACCOUNTANT = 'PLD'
 """Privacy loss distributions, see `Mechanism.epsilon`."""
@@ -22,14 +23,8 @@ ACCOUNTANT = 'PLD'
 ADJACENCY = 'add or remove one example'
 """Which data sets must be hard to tell apart."""
 
-MIN_NOISE_MULTIPLIER = 0.1
-"""Below, the accountant fails or takes minutes, and nothing is private anyway."""
-
 MAX_NOISE_MULTIPLIER = 10_000.0
 """The most that `noise_multiplier` looks for."""
-
-MIN_DELTA = 1e-12
-"""Below, rounding in the accountant's Fourier transforms decides epsilon."""
 
 # The accountant's grid of losses is as fine as dp-accounting's own, and ten times
 # coarser as often as it takes to have no more points than can be worked through in

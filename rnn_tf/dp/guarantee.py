@@ -11,7 +11,7 @@ from typing import Any
 from rnn_tf.config import RunConfig
 from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
-from rnn_tf.privacy_config import DP_ENGINES, DP_SAMPLINGS
+from rnn_tf.privacy_config import DP_ENGINES, DP_SAMPLINGS, MIN_NOISE_MULTIPLIER
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -112,18 +112,17 @@ def plan(config: RunConfig, *, examples: int, engine: str) -> Guarantee | None:
   privacy, training = config.privacy, config.training
   if not privacy.dp:
     return None
-  steps_per_epoch = -(-examples // training.batch_size)
-  delta = privacy.dp_delta or accounting.default_delta(examples)
-  if delta >= 1 / examples:
-    LOG.warning(
-      '--dp_delta=%g: not below 1 / %d training examples: such a guarantee allows '
-      'publishing an example outright',
-      delta,
-      examples,
-    )
+  steps_per_epoch = training.steps_per_epoch(examples)
+  delta = _delta(privacy.dp_delta, examples)
   rate = training.batch_size / examples
   sensitivity = _sensitivity(config)
   noise = privacy.dp_noise_multiplier
+  if noise is not None and noise < sensitivity * MIN_NOISE_MULTIPLIER:
+    raise UsageError(
+      f'--dp_noise_multiplier={noise:g} with --dp_num_microbatches='
+      f'{privacy.dp_num_microbatches}: must be at least '
+      f'{sensitivity * MIN_NOISE_MULTIPLIER:g}, since examples share a clipped gradient'
+    )
   if noise is None:
     noise = sensitivity * accounting.noise_multiplier(
       privacy.dp_target_epsilon,
@@ -142,10 +141,22 @@ def plan(config: RunConfig, *, examples: int, engine: str) -> Guarantee | None:
     secret=not training.deterministic,
     sensitivity=sensitivity,
   )
-  # Noise that cannot be accounted for is refused now, not after an epoch.
-  guarantee.epsilon(training.epochs)
   _check_microbatches(config, examples)
   return guarantee
+
+
+def _delta(asked: float | None, examples: int) -> float:
+  """Returns the delta, with a warning where it is one that allows too much."""
+  if asked is None:
+    return accounting.default_delta(examples)
+  if asked >= 1 / examples:
+    LOG.warning(
+      '--dp_delta=%g: not below 1 / %d training examples: such a guarantee allows '
+      'publishing an example outright',
+      asked,
+      examples,
+    )
+  return asked
 
 
 def _sensitivity(config: RunConfig) -> int:
@@ -173,6 +184,12 @@ def _check_microbatches(config: RunConfig, examples: int) -> None:
       )
 
 
+def rounded_up(epsilon: float) -> str:
+  """Returns an upper bound with three decimals, never a smaller one than it is."""
+  # 3.0004 must not become 3.000; the nudge keeps 3.0 from becoming 3.001.
+  return f'{math.ceil(epsilon * 1000 - 1e-6) / 1000:.3f}'
+
+
 def statement(promise: dict[str, Any]) -> str:
   """Returns what `Guarantee.to_json` holds, as one line for a reader."""
   drawn = {
@@ -180,7 +197,7 @@ def statement(promise: dict[str, Any]) -> str:
     'shuffle': 'stated for Poisson sampling at rate {:.6g}; the batches were shuffled',
   }[promise['sampling']].format(promise['sampling_probability'])
   text = (
-    f'epsilon {promise["epsilon"]:.3f} at delta {promise["delta"]:g}; '
+    f'epsilon {rounded_up(promise["epsilon"])} at delta {promise["delta"]:g}; '
     f'{promise["accountant"]} accountant, {drawn}, {promise["steps"]} steps, '
     f'adjacency: {promise["adjacency"]}; noise multiplier '
     f'{promise["noise_multiplier"]:g}, clip {promise["l2_norm_clip"]:g}, engine '

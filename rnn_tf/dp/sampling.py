@@ -28,7 +28,7 @@ def draw(count: int, *, rate: float, key: int, step: tf.Tensor | int) -> tf.Tens
 
 
 def padded(
-  inputs: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor, *, size: tf.Tensor | int
+  inputs: tf.Tensor, labels: tf.Tensor, *, rows: tf.Tensor, size: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Gathers rows and fills them up to `size` with zeros of weight 0.
 
@@ -75,6 +75,6 @@ def batches(
   def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     rows = draw(count, rate=batch_size / count, key=key, step=step)
     blocks = tf.maximum(1, -(-tf.size(rows) // block))
-    return padded(inputs, labels, rows, size=blocks * block)
+    return padded(inputs, labels, rows=rows, size=blocks * block)
 
   return tf.data.Dataset.range(*np.array(steps, np.int64)).map(batch)

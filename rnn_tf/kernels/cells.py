@@ -10,6 +10,13 @@ from rnn_tf.stack import keras, tf
 Tensors = tuple[tf.Tensor, ...]
 
 
+def _joint_product(
+  inputs: tf.Tensor, *, previous: tf.Tensor, delta: tf.Tensor
+) -> Product:
+  """Returns the block of [W; U; b], where all three meet the same deltas."""
+  return Product(with_ones(tf.concat([inputs, previous], axis=2)), delta)
+
+
 class LstmCell:
   """LSTM (Hochreiter and Schmidhuber 1997; with forget gates, Gers et al. 2000).
 
@@ -19,6 +26,7 @@ class LstmCell:
   """
 
   states = 2
+  blocks = 1
 
   def __init__(self, layer: keras.layers.Layer):
     self._layer = layer
@@ -90,10 +98,9 @@ class LstmCell:
     """Returns the deltas through W."""
     return tf.tensordot(deltas[0], tf.transpose(weights[1]), 1)
 
-  def products(self, inputs, previous, deltas):
+  def products(self, inputs, *, previous, deltas):
     """Returns one block, [x; h; 1] with the gates."""
-    left = with_ones(tf.concat([inputs, previous], axis=2))
-    return [Product(left, deltas[0])]
+    return [_joint_product(inputs, previous=previous, delta=deltas[0])]
 
   def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Cuts the block into W, U and b, in Keras' order of the gates."""
@@ -110,6 +117,7 @@ class GruCell:
   """
 
   states = 1
+  blocks = 2
 
   def __init__(self, layer: keras.layers.Layer):
     self._layer = layer
@@ -161,7 +169,7 @@ class GruCell:
     """Returns the deltas through W."""
     return tf.tensordot(deltas[0], tf.transpose(weights[0]), 1)
 
-  def products(self, inputs, previous, deltas):
+  def products(self, inputs, *, previous, deltas):
     """Returns [x; 1] and [h; 1], each with its side's deltas."""
     return [
       Product(with_ones(inputs), deltas[0]),
@@ -178,6 +186,7 @@ class SimpleCell:
   """A simple RNN (Elman 1990), h_t = tanh(x_t W + h_{t-1} U + b)."""
 
   states = 1
+  blocks = 1
 
   def __init__(self, layer: keras.layers.Layer):
     self._layer = layer
@@ -207,10 +216,9 @@ class SimpleCell:
     """Returns the deltas through W."""
     return tf.tensordot(deltas[0], tf.transpose(weights[0]), 1)
 
-  def products(self, inputs, previous, deltas):
+  def products(self, inputs, *, previous, deltas):
     """Returns one block, [x; h; 1] with the deltas."""
-    left = with_ones(tf.concat([inputs, previous], axis=2))
-    return [Product(left, deltas[0])]
+    return [_joint_product(inputs, previous=previous, delta=deltas[0])]
 
   def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Cuts the block into W, U and b."""
@@ -234,6 +242,7 @@ class ClockworkCell(SimpleCell):
       (period, np.flatnonzero(self._unit_periods == period))
       for period in layer.cell.periods
     ]
+    self.blocks = 1 + len(self._groups)
 
   def prepare(self) -> Tensors:
     """Returns W, U without the connections that do not exist, and b."""
@@ -255,7 +264,7 @@ class ClockworkCell(SimpleCell):
     stay = tf.where(ticks, 0.0, d_state[0])
     return (delta,), (stay + tf.matmul(delta, weights[1], transpose_b=True),)
 
-  def products(self, inputs, previous, deltas):
+  def products(self, inputs, *, previous, deltas):
     """Returns [x; 1] with all deltas, then h with each group's."""
     blocks = [Product(with_ones(inputs), deltas[0])]
     for period, units in self._groups:

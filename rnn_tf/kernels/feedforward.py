@@ -1,7 +1,7 @@
 """Dense, convolutional, pooling and flattening layers by hand.
 
-Each is a `Kernel`: forward with what the way back needs, and backward to the deltas
-of its inputs and the blocks of its weights' gradient.
+Each goes forward with what the way back needs, and backward to the deltas of its
+inputs and to the blocks of its weights' gradient, of which it has `blocks`.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ Tensors = tuple[tf.Tensor, ...]
 
 class _Affine:
   """A layer with a kernel and a bias, linear or ReLU."""
+
+  blocks = 1
 
   def __init__(self, layer: keras.layers.Layer):
     self._layer = layer
@@ -98,6 +100,8 @@ class ConvKernel(_Affine):
 class MaxPoolKernel:
   """Max-pooling without padding."""
 
+  blocks = 0
+
   def __init__(self, layer: keras.layers.Layer):
     self._window = {
       'ksize': [1, *layer.pool_size, 1],
@@ -132,6 +136,8 @@ class MaxPoolKernel:
 
 class FlattenKernel:
   """Flattening."""
+
+  blocks = 0
 
   def __init__(self, layer: keras.layers.Layer):
     del layer

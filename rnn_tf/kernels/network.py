@@ -1,6 +1,7 @@
 """A Keras network as a chain of kernels."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ class RecurrentKernel:
 
   def __init__(self, layer: keras.layers.Layer):
     self._cell = _CELLS[support.kind(layer)](layer)
+    self.blocks = self._cell.blocks
     self._all = layer.return_sequences
     self._backwards = layer.go_backwards
 
@@ -32,7 +34,7 @@ class RecurrentKernel:
     """Takes (rows, steps, features); returns all outputs or the last one."""
     if self._backwards:
       inputs = tf.reverse(inputs, [1])
-    trace = recurrent.forward(self._cell, inputs, weights)
+    trace = recurrent.forward(self._cell, inputs, weights=weights)
     return (trace.outputs if self._all else trace.outputs[:, -1]), trace
 
   def backward(
@@ -40,7 +42,11 @@ class RecurrentKernel:
   ) -> tuple[tf.Tensor | None, list[Product]]:
     """Returns the deltas of the inputs and the cell's blocks."""
     back, blocks = recurrent.backward(
-      self._cell, d_outputs, trace, last_only=not self._all, d_inputs=d_inputs
+      self._cell,
+      d_outputs,
+      trace=trace,
+      last_only=not self._all,
+      d_inputs=d_inputs,
     )
     if self._backwards and back is not None:
       back = tf.reverse(back, [1])
@@ -59,7 +65,7 @@ class BidirectionalKernel:
       RecurrentKernel(each) for each in (layer.forward_layer, layer.backward_layer)
     ]
     self._all = layer.forward_layer.return_sequences
-    self._blocks = []
+    self.blocks = sum(each.blocks for each in self._both)
 
   def prepare(self) -> tuple[Any, ...]:
     """Returns both directions' weights."""
@@ -132,8 +138,8 @@ class Network:
     self,
     inputs: tf.Tensor,
     labels: tf.Tensor,
-    row_weights: tf.Tensor,
     *,
+    row_weights: tf.Tensor,
     weights: Sequence[Any],
   ) -> Pass:
     """Runs a batch forward and back.
@@ -157,7 +163,6 @@ class Network:
     for depth in reversed(range(len(self._kernels))):
       back, own = self._kernels[depth].backward(back, traces[depth], d_inputs=depth > 0)
       blocks.insert(0, own)
-    self._counts = [len(own) for own in blocks]
     return Pass(outputs, losses, [block for own in blocks for block in own])
 
   def gradients(self, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -166,10 +171,10 @@ class Network:
     Args:
       sums: one (p, g) tensor a block of a `Pass` of this network.
     """
-    gradients, start = [], 0
-    for kernel, count in zip(self._kernels, self._counts, strict=True):
-      gradients += kernel.gradients(sums[start : start + count])
-      start += count
+    left = iter(sums)
+    gradients = []
+    for kernel in self._kernels:
+      gradients += kernel.gradients(list(itertools.islice(left, kernel.blocks)))
     return gradients
 
 

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 from rnn_tf.stack import tf
 
-ROUNDING = 2.0**-23
-"""How far off a float32 Gram sum may be, in shares of the sum of its terms' sizes."""
+ROUNDING = {tf.float32: 2.0**-24, tf.float64: 2.0**-53}
+"""Rounding error of one operation, relative to its result."""
+
+TOLERANCE = 1e-3
+"""Relative error up to which a squared norm in float32 is good enough at worst."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,23 +100,35 @@ def _squares(values: tf.Tensor) -> tf.Tensor:
 
 
 def squared_norms(product: Product) -> tf.Tensor:
-  """Returns |G_i|^2 by Gram matrices, (rows,), bounded from above.
+  """Returns |G_i|^2 by Gram matrices, (rows,).
 
   |sum_t a_t^T d_t|^2 = sum_{t,s} (a_t . a_s)(d_t . d_s): two steps x steps
   matrices an example, never the gradient itself (Goodfellow 2015, arXiv 1510.01799,
   for one step; Li et al. 2022, arXiv 2110.05679, for sequences).
 
   Where the steps' gradients cancel, the sum's rounding error is larger than the sum,
-  which could come out too small or below 0, and the example would escape its clip.
-  A share of (sum_t |a_t| |d_t|)^2, the sum of the sizes of all terms, is added: too
-  little to matter anywhere else.
+  which could come out too small, and the example would escape its clip. The error is
+  at most (p + g + steps) 2^-24 of (sum_t |a_t| |d_t|)^2, the sum of the sizes of all
+  terms; rows where that may be more than `TOLERANCE` are computed again in float64,
+  and what even that may miss is added.
   """
   left, right = product.left, product.right
   if left.shape[1] == 1:
     return _squares(left) * _squares(right)
+  squares, error = _gram_squares(left, right)
+  doubtful = tf.where(error > TOLERANCE * squares)
+  finer, error = _gram_squares(
+    *(tf.cast(tf.gather_nd(each, doubtful), tf.float64) for each in (left, right))
+  )
+  safe = tf.cast(tf.maximum(finer, 0.0) + error, tf.float32)
+  return tf.tensor_scatter_nd_update(squares, doubtful, safe)
+
+
+def _gram_squares(left: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns each row's squared norm, and how far off it may be."""
   gram_left = tf.matmul(left, left, transpose_b=True)
   gram_right = tf.matmul(right, right, transpose_b=True)
   squares = tf.reduce_sum(gram_left * gram_right, axis=[1, 2])
   sizes = tf.sqrt(tf.linalg.diag_part(gram_left) * tf.linalg.diag_part(gram_right))
-  most = tf.square(tf.reduce_sum(sizes, axis=1))
-  return tf.maximum(squares, 0.0) + ROUNDING * most
+  terms = left.shape[1] + left.shape[2] + right.shape[2]
+  return squares, terms * ROUNDING[left.dtype] * tf.square(tf.reduce_sum(sizes, axis=1))

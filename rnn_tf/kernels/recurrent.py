@@ -23,10 +23,16 @@ class Cell(Protocol):
   """One step of a recurrent layer; `weights` are what `prepare` returned.
 
   The first tensor of a state is the output h. `kept` is what the way back needs.
+
+  Attributes:
+    units: of the output.
+    states: tensors of a state, all of the same shape.
+    blocks: how many `products` returns.
   """
 
   units: int
   states: int
+  blocks: int
 
   def prepare(self) -> Tensors:
     """Returns the weights in the order of their use, once a batch."""
@@ -48,7 +54,7 @@ class Cell(Protocol):
     """Returns the deltas of the inputs, (rows, steps, features)."""
 
   def products(
-    self, inputs: tf.Tensor, previous: tf.Tensor, deltas: Tensors
+    self, inputs: tf.Tensor, *, previous: tf.Tensor, deltas: Tensors
   ) -> list[Product]:
     """Returns the gradient's blocks; `previous` is h before each step."""
 
@@ -66,7 +72,7 @@ class Trace:
   kept: Any
 
 
-def forward(cell: Cell, inputs: tf.Tensor, weights: Tensors) -> Trace:
+def forward(cell: Cell, inputs: tf.Tensor, *, weights: Tensors) -> Trace:
   """Runs a cell over (rows, steps, features); outputs are (rows, steps, units)."""
   steps = inputs.shape[1]
   projected = cell.project(inputs, weights)
@@ -83,7 +89,7 @@ def forward(cell: Cell, inputs: tf.Tensor, weights: Tensors) -> Trace:
 
 
 def backward(
-  cell: Cell, d_outputs: tf.Tensor, trace: Trace, *, last_only: bool, d_inputs: bool
+  cell: Cell, d_outputs: tf.Tensor, *, trace: Trace, last_only: bool, d_inputs: bool
 ) -> tuple[tf.Tensor | None, list[Product]]:
   """Runs back through all steps.
 
@@ -100,15 +106,15 @@ def backward(
   """
   steps = trace.inputs.shape[1]
   run = _unrolled_backward if steps <= UNROLLED_STEPS else _looped_backward
-  deltas = run(cell, d_outputs, trace, last_only=last_only)
+  deltas = run(cell, d_outputs, trace=trace, last_only=last_only)
   first = tf.zeros_like(trace.outputs[:, :1])
   previous = tf.concat([first, trace.outputs[:, :-1]], axis=1)
-  blocks = cell.products(trace.inputs, previous, deltas)
+  blocks = cell.products(trace.inputs, previous=previous, deltas=deltas)
   return (cell.d_inputs(deltas, trace.weights) if d_inputs else None), blocks
 
 
 def _unrolled_backward(
-  cell: Cell, d_outputs: tf.Tensor, trace: Trace, *, last_only: bool
+  cell: Cell, d_outputs: tf.Tensor, *, trace: Trace, last_only: bool
 ) -> Tensors:
   steps = trace.inputs.shape[1]
   by_step = [] if last_only else tf.unstack(d_outputs, axis=1)
@@ -150,7 +156,7 @@ def _looped_forward(
 
 
 def _looped_backward(
-  cell: Cell, d_outputs: tf.Tensor, trace: Trace, *, last_only: bool
+  cell: Cell, d_outputs: tf.Tensor, *, trace: Trace, last_only: bool
 ) -> Tensors:
   steps = trace.inputs.shape[1]
   by_step = None if last_only else tf.transpose(d_outputs, [1, 0, 2])

@@ -10,7 +10,9 @@ _EPOCHS = flags.DEFINE_integer(
   'epochs', _DEFAULT.epochs, 'Passes over the training examples.'
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-  'batch_size', _DEFAULT.batch_size, 'Examples a step.'
+  'batch_size',
+  _DEFAULT.batch_size,
+  'Examples a step; with --dp the number that is expected, see --dp_sampling.',
 )
 _OPTIMIZER = flags.DEFINE_string(
   'optimizer', _DEFAULT.optimizer, f'{", ".join(config.OPTIMIZERS)}.'
@@ -32,7 +34,8 @@ _SEED = flags.DEFINE_integer(
 _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic',
   _DEFAULT.deterministic,
-  'Bit-for-bit the same numbers from the same command on the same machine; slower.',
+  'Bit-for-bit the same numbers from the same command on the same machine; slower. '
+  'With --dp the noise then follows from --seed, and who knows that can take it away.',
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
   'mixed_precision',
@@ -43,8 +46,8 @@ _RECURRENT_KERNEL = flags.DEFINE_string(
   'recurrent_kernel',
   _DEFAULT.recurrent_kernel,
   'Who computes the recurrent layers of plain training: keras, split (gradients '
-  "written out, a stream for each core; the same to float error), or auto: keras' on "
-  'a GPU, split on a CPU.',
+  'written out, a stream for each core; the same to float error), or auto: split on a '
+  'CPU but for --sequence=pixels and with --mixed_precision, keras elsewhere.',
 )
 
 

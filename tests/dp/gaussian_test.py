@@ -69,7 +69,7 @@ class SumsTest(absltest.TestCase):
       done = net(
         tf.constant(inputs),
         tf.constant(labels),
-        tf.constant(row_weights),
+        row_weights=tf.constant(row_weights),
         weights=net.prepare(),
       )
       return net.gradients(mechanism.sums(done.blocks))

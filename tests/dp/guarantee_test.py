@@ -118,6 +118,14 @@ class MicrobatchesTest(parameterized.TestCase):
     self.assertEqual(shared.epsilon(3), half.epsilon(3))
     self.assertGreater(shared.epsilon(3), alone.epsilon(3))
 
+  def test_noise_too_little_for_shared_microbatches_is_named_as_it_was_given(self):
+    config = dataclasses.replace(
+      _microbatches(5),
+      privacy=dataclasses.replace(_microbatches(5).privacy, dp_noise_multiplier=0.15),
+    )
+    with self.assertRaisesRegex(UsageError, 'dp_noise_multiplier=0.15 .* at least 0.2'):
+      _plan(config, 200, 'tf_privacy_optimizer')
+
   def test_target_is_reached_with_twice_the_noise_in_shared_microbatches(self):
     config = RunConfig(
       training=TrainingConfig(batch_size=20, epochs=3),
@@ -210,6 +218,12 @@ class StatementTest(parameterized.TestCase):
   def test_shared_microbatches_are_mentioned(self):
     text = self._statement(_microbatches(5), 'tf_privacy_optimizer')
     self.assertIn('sensitivity 2 clips, for the microbatches', text)
+
+
+class RoundedUpTest(parameterized.TestCase):
+  @parameterized.parameters((3.0, '3.000'), (3.0004, '3.001'), (2.9999, '3.000'))
+  def test_printed_epsilon_is_never_below_the_real_one(self, epsilon, text):
+    self.assertEqual(guarantee.rounded_up(epsilon), text)
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ def _pass(model, inputs, labels, *, row_weights=None, clip=0.5):
 
   @tf.function
   def run(inputs, labels, row_weights):
-    done = net(inputs, labels, row_weights, weights=net.prepare())
+    done = net(inputs, labels, row_weights=row_weights, weights=net.prepare())
     plain = net.gradients([products.total(block) for block in done.blocks])
     sums, norms = products.clipped_totals(done.blocks, l2_norm_clip=clip)
     return done.logits, done.losses, plain, net.gradients(sums), norms
@@ -51,7 +51,9 @@ class NetworkTest(parameterized.TestCase):
   def test_plain_and_clipped_sums_equal_naive_tapes(self, options):
     self._compare(options)
 
-  @parameterized.named_parameters(*oracle.named(oracle.RECURRENT[::4]))
+  @parameterized.named_parameters(
+    *oracle.named((*oracle.RECURRENT[::4], *oracle.RECURRENT[3::8]))
+  )
   def test_looped_steps_equal_naive_tapes(self, options):
     before = recurrent.UNROLLED_STEPS
     self.addCleanup(setattr, recurrent, 'UNROLLED_STEPS', before)
@@ -63,6 +65,10 @@ class NetworkTest(parameterized.TestCase):
     ('channels', {'sequence': 'channels'}),
     ('pixels', {'sequence': 'pixels'}),
     ('uneven_clock_groups', {'model': 'clockwork_rnn', 'clockwork_periods': (2, 3)}),
+    (
+      'clock_slower_than_the_sequence',
+      {'model': 'clockwork_rnn', 'clockwork_periods': (1, 9)},
+    ),
     ('cnn1', {'model': 'cnn', 'num_conv': 1}),
   )
   def test_other_readings_equal_naive_tapes(self, options):
