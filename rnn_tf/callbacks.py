@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.dp.guarantee import rounded_up
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras, tf
@@ -174,7 +175,7 @@ def epoch_line(rows: Sequence[Mapping[str, float]], epochs: int) -> str:
     for name in ('loss', 'accuracy', 'val_loss', 'val_accuracy')
   )
   if 'epsilon' in row:
-    figures += f'  epsilon {row["epsilon"]:.3f}'
+    figures += f'  epsilon {rounded_up(row["epsilon"])}'
   line = (
     f'epoch {int(row["epoch"]):{width}}/{epochs}  {figures}  {row["seconds"]:.1f} s'
   )

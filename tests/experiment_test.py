@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from rnn_tf.config import OPTIMIZERS
-from rnn_tf.dp import accounting, randomness
+from rnn_tf.dp import accounting, guarantee, randomness
 from rnn_tf.stack import tf
 from tests import private_runs
 
@@ -56,15 +56,15 @@ class ExactTest(private_runs.PrivateRunTestCase):
     with self.subTest('screen'):
       (line,) = [x for x in out.splitlines() if x.startswith('guarantee: ')]
       for part in (
-        f'epsilon {epsilons[-1]:.3f} at delta 0.001',
+        f'epsilon {guarantee.rounded_up(epsilons[-1])} at delta 0.001',
         'PLD accountant',
         'Poisson sampling at rate 0.32',
         'adjacency: add or remove one example',
       ):
         self.assertIn(part, line)
       self.assertNotIn('--deterministic', line)
-      self.assertIn('the attacks show an epsilon of at least', out)
-      self.assertIn(f'epsilon {epsilons[1]:.3f}', err)
+      self.assertIn('the attacks indicate an epsilon of at least', out)
+      self.assertIn(f'epsilon {guarantee.rounded_up(epsilons[1])}', err)
       self.assertIn('engine exact', err)
     with self.subTest('tensorboard'):
       shown = {

@@ -67,9 +67,8 @@ def run(
     'epsilon': epsilon,
     'delta': delta,
   }
-  return _report(
-    signals, scores, attacks=config.attacks, class_count=class_count, context=context
-  )
+  sizes = {'attacks': config.attacks, 'class_count': class_count}
+  return _report(signals, scores, context=context, **sizes)
 
 
 def _check_finite(signals: Signals) -> None:

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from rnn_tf import config
+from rnn_tf import config, privacy_config
 from rnn_tf.errors import UsageError
 
 _DEFAULT = config.PrivacyConfig()
@@ -21,7 +21,8 @@ _TARGET_EPSILON = flags.DEFINE_float(
 _NOISE_MULTIPLIER = flags.DEFINE_float(
   'dp_noise_multiplier',
   _DEFAULT.dp_noise_multiplier,
-  'Standard deviation of the noise on the sum of the clipped gradients, over the clip.',
+  'Standard deviation of the noise on the sum of the clipped gradients, over the clip; '
+  f'at least {privacy_config.MIN_NOISE_MULTIPLIER:g}.',
 )
 _L2_NORM_CLIP = flags.DEFINE_float(
   'dp_l2_norm_clip',
