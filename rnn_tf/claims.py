@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnn_tf.config import RunConfig
+from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
 from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.records import RunRecord
@@ -116,7 +117,8 @@ def explain_broken(
     what += ', or sides that are not drawn alike'
   text = (
     f'**{what}**: {run}: the scores of its attacks show an epsilon of at least '
-    f'{shown}, at 95% confidence; the accountant claims {epsilon:.4g}.'
+    f'{shown}, at 95% confidence; the accountant claims '
+    f'{accounting.round_up(epsilon, 4):g}.'
   )
   if alike:
     text += (

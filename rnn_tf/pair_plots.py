@@ -230,7 +230,7 @@ def _name_groups(axes: Axes, names: Sequence[tuple[float, float, str, str]]) -> 
 def _handles(points: Sequence[Point], colours: dict[str, str]) -> list[Line2D]:
   """Returns the legend's entries: colours, and sizes of markers."""
   handles = [
-    Line2D([], [], color=colour, linewidth=4, label=group)
+    Line2D([], [], color=colour, linewidth=4, label=_short(group))
     for group, colour in colours.items()
   ]
   grey = {'color': GREY, 'marker': 'o', 'linestyle': ''}
@@ -242,6 +242,11 @@ def _handles(points: Sequence[Point], colours: dict[str, str]) -> list[Line2D]:
   if not all(point.finished for point in points):
     handles.append(Line2D([], [], **grey, mfc='white', label='unfinished'))
   return handles
+
+
+def _short(name: str, most: int = 72) -> str:
+  """Cuts a name that would run out of the picture."""
+  return name if len(name) <= most else f'{name[: most - 1]}…'
 
 
 @styled

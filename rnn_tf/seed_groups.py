@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rnn_tf import claims
 from rnn_tf import config as configs
 from rnn_tf.config import RunConfig
+from rnn_tf.dp import accounting
 from rnn_tf.records import RunRecord
 
 
@@ -74,7 +75,7 @@ def level(group: Group) -> str:
   epsilon = target if target is not None else group.epsilon
   if epsilon is None:
     return f'noise {group.config.privacy.dp_noise_multiplier:g}'
-  return f'ε = {epsilon:.3g}'
+  return f'ε = {accounting.round_up(epsilon, 3):g}'
 
 
 def names(found: Sequence[Group]) -> list[str]:
@@ -118,9 +119,10 @@ def other_flags(found: Sequence[Group]) -> list[str]:
 def _flags(config: RunConfig) -> dict[str, str]:
   """Returns flag -> value, without those of seeds, epsilon and speed."""
   left_out = {'dp', 'dp_target_epsilon', 'dp_noise_multiplier', 'recurrent_kernel'}
-  parts = [config.data, config.model, config.training, config.report]
+  parts = [config.data, config.training, config.report]
   parts += [config.privacy] * config.privacy.dp
-  flags = {}
+  # In short: a model's label has what matters of its flags, and none of the others.
+  flags = {'model': config.model.label()}
   for part in parts:
     for name, value in configs.to_json(part).items():
       if name not in left_out:

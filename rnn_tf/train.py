@@ -88,7 +88,10 @@ def privacy_lines(result: Mapping[str, Any]) -> list[str]:
   if not bounds:
     return lines
   shown = ', '.join(f'{bound:.3f} ({attack})' for attack, bound in bounds.items())
-  lines.append(f'the attacks indicate an epsilon of at least {shown}, each at 95%')
+  lines.append(
+    f'the attacks indicate an epsilon of at least {shown}, each at 95%; that is no '
+    'upper limit, however low'
+  )
   if promise and max(bounds.values()) > promise['epsilon']:
     lines.append(
       'BROKEN GUARANTEE: the attacks find more than the guarantee allows, or members '

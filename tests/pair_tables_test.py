@@ -55,7 +55,7 @@ class PairsTableTest(TablesCase):
     self.run_folder('plain', epochs=8)
     text = pair_tables.pairs_markdown(self.pairs_frame())
     self.assertIn('private (epoch 4 of 8)', text)
-    self.assertIn('2.121 (1e-05)', text)
+    self.assertIn('2.122 (1e-05)', text)
 
   def test_missing_scores_leave_the_difference_without_an_interval(self):
     self.run_folder('private', privacy=fake_runs.private())

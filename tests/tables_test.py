@@ -109,7 +109,7 @@ class PrivacyTest(fake_runs.RunsCase):
     self.assertLess(frame['report_epsilon'][0], 2.5)
     (line,) = tables.broken_guarantees(frame)
     self.assertIn('2.5 (threshold), 2.5 (lr)', line)
-    self.assertIn('claims 2.121', line)
+    self.assertIn('claims 2.122', line)
 
   def test_a_private_run_without_reports_has_its_claim(self):
     frame = tables.table([self.load(privacy=fake_runs.private(), attacks=())])

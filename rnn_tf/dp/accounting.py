@@ -186,15 +186,15 @@ def noise_multiplier(
 
   log_noise = _crossing(excess, rough=functools.partial(excess, thrift=10))
   # exp(log(x)) may be above x in the last digit.
-  noise = _round_up(math.exp(log_noise) * (1 - 1e-9), 4)
+  noise = round_up(math.exp(log_noise) * (1 - 1e-9), 4)
   while epsilon(noise) > target_epsilon:
     if noise >= MAX_NOISE_MULTIPLIER:
       raise UsageError(
         f'--dp_target_epsilon={target_epsilon:g}: even --dp_noise_multiplier='
-        f'{noise:g} gives no less than {_round_up(epsilon(noise), 2):g} after {steps} '
+        f'{noise:g} gives no less than {round_up(epsilon(noise), 2):g} after {steps} '
         f'steps at delta {delta:g}: give a larger target, or fewer --epochs'
       )
-    noise = _round_up(noise * (1 + 1e-6), 4)
+    noise = round_up(noise * (1 + 1e-6), 4)
   return noise
 
 
@@ -237,7 +237,7 @@ def _root(excess: Callable[[float], float], *, start: float, stride: float) -> f
   return float(optimize.brentq(excess, near, far, xtol=1e-5))
 
 
-def _round_up(value: float, digits: int) -> float:
+def round_up(value: float, digits: int) -> float:
   """Returns the least number of so many significant digits that is not below."""
   context = decimal.Context(prec=digits, rounding=decimal.ROUND_CEILING)
   return float(context.create_decimal_from_float(value))

@@ -185,7 +185,12 @@ def _check_microbatches(config: RunConfig, examples: int) -> None:
 
 
 def rounded_up(epsilon: float) -> str:
-  """Returns an upper bound with three decimals, never a smaller one than it is."""
+  """Returns an upper bound with three decimals, never a smaller one than it is.
+
+  Of one below 0.01 two digits are shown.
+  """
+  if 0 < epsilon < 0.01:
+    return f'{accounting.round_up(epsilon, 2):g}'
   # 3.0004 must not become 3.000; the nudge keeps 3.0 from becoming 3.001.
   return f'{math.ceil(epsilon * 1000 - 1e-6) / 1000:.3f}'
 
