@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rnn_tf.config import RunConfig
-from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
 from rnn_tf.privacy_config import PrivacyConfig
 from rnn_tf.records import RunRecord
+from rnn_tf.rounding import round_up
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def explain_broken(
   text = (
     f'**{what}**: {run}: the scores of its attacks show an epsilon of at least '
     f'{shown}, at 95% confidence; the accountant claims '
-    f'{accounting.round_up(epsilon, 4):g}.'
+    f'{round_up(epsilon, 4):g}.'
   )
   if alike:
     text += (

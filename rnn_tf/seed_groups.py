@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from rnn_tf import claims
 from rnn_tf import config as configs
 from rnn_tf.config import RunConfig
-from rnn_tf.dp import accounting
 from rnn_tf.records import RunRecord
+from rnn_tf.rounding import round_up
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +75,7 @@ def level(group: Group) -> str:
   epsilon = target if target is not None else group.epsilon
   if epsilon is None:
     return f'noise {group.config.privacy.dp_noise_multiplier:g}'
-  return f'ε = {accounting.round_up(epsilon, 3):g}'
+  return f'ε = {round_up(epsilon, 3):g}'
 
 
 def names(found: Sequence[Group]) -> list[str]:

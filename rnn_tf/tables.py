@@ -7,8 +7,8 @@ import pandas as pd
 
 from rnn_tf import claims
 from rnn_tf.attacks.results import AttackResult, RatePoint
-from rnn_tf.dp import accounting
 from rnn_tf.records import RunRecord
+from rnn_tf.rounding import round_up
 
 NAMES = {0.01: '1pct', 0.001: '0.1pct'}
 """Target false-positive rate -> how the table's columns name it."""
@@ -218,7 +218,7 @@ def claim_cell(values: Mapping[str, Any]) -> str:
     return 'none'
   if pd.isna(values['epsilon']) or pd.isna(values['delta']):
     return 'not yet known'
-  text = f'{accounting.round_up(values["epsilon"], 4):g} ({values["delta"]:.3g})'
+  text = f'{round_up(values["epsilon"], 4):g} ({values["delta"]:.3g})'
   # The number must not stand alone where it is for another way to draw batches.
   return text if values['sampling'] == 'poisson' else f'{text}, if Poisson'
 
@@ -228,7 +228,7 @@ def bound_cell(bound: float | None, epsilon: float | None) -> str:
   if pd.isna(bound):
     return ''
   if claims.is_broken(epsilon, bound):
-    claimed = f'{accounting.round_up(epsilon, 4):g}'
+    claimed = f'{round_up(epsilon, 4):g}'
     return f'{bound:.4g}, above {claimed}: guarantee broken (see above)'
   return f'{bound:.3f}'
 

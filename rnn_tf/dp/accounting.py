@@ -8,7 +8,6 @@ mechanism.
 """
 
 import dataclasses
-import decimal
 import functools
 import math
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 from rnn_tf.errors import UsageError, check_positive
 from rnn_tf.privacy_config import MIN_DELTA, MIN_NOISE_MULTIPLIER
+from rnn_tf.rounding import round_up
 
 ACCOUNTANT = 'PLD'
 """Privacy loss distributions, see `Mechanism.epsilon`."""
@@ -235,9 +235,3 @@ def _root(excess: Callable[[float], float], *, start: float, stride: float) -> f
     near, far = far, min(max(far + step, ends[0]), ends[1])
     stride *= 2
   return float(optimize.brentq(excess, near, far, xtol=1e-5))
-
-
-def round_up(value: float, digits: int) -> float:
-  """Returns the least number of so many significant digits that is not below."""
-  context = decimal.Context(prec=digits, rounding=decimal.ROUND_CEILING)
-  return float(context.create_decimal_from_float(value))

@@ -12,6 +12,7 @@ from rnn_tf.config import RunConfig
 from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
 from rnn_tf.privacy_config import DP_ENGINES, DP_SAMPLINGS, MIN_NOISE_MULTIPLIER
+from rnn_tf.rounding import round_up
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -190,7 +191,7 @@ def rounded_up(epsilon: float) -> str:
   Of one below 0.01 two digits are shown.
   """
   if 0 < epsilon < 0.01:
-    return f'{accounting.round_up(epsilon, 2):g}'
+    return f'{round_up(epsilon, 2):g}'
   # 3.0004 must not become 3.000; the nudge keeps 3.0 from becoming 3.001.
   return f'{math.ceil(epsilon * 1000 - 1e-6) / 1000:.3f}'
 
