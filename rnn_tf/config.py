@@ -8,9 +8,16 @@ TensorFlow nor files.
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rnn_tf.attack_config import (
+  FLEET_ATTACKS,
+  PER_EXAMPLE_ATTACKS,
+  AttackConfig,
+  FleetConfig,
+  ReportConfig,
+)
 from rnn_tf.errors import (
   UsageError,
   check_at_least,
@@ -51,10 +58,6 @@ LEARNING_RATE_DECAYS = ('none', 'linear', 'cosine')
 OPTIMIZERS = ('adam', 'adagrad', 'rmsprop', 'sgd')
 
 RECURRENT_KERNELS = ('auto', 'keras', 'split')
-
-ATTACKS = ('threshold', 'entropy', 'lr', 'mlp', 'rf', 'knn')
-
-ATTACK_ENGINES = ('fast', 'tf_privacy')
 
 NONMEMBERS = ('test', 'holdout')
 
@@ -228,45 +231,25 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportConfig:
-  """The privacy report that is made during training.
-
-  Attributes:
-    attacks: names out of `ATTACKS`; empty means no report.
-    epochs_per_report: a report after every so many epochs, and after the last.
-    report_members: members attacked, drawn by seed; None means all of them.
-    attack_engine: `fast` (this project's) or `tf_privacy` (TF Privacy's own
-      `run_attacks`, slower, for comparison).
-  """
-
-  attacks: tuple[str, ...] = ('threshold', 'lr')
-  epochs_per_report: int = 2
-  report_members: int | None = None
-  attack_engine: str = 'fast'
-
-  def __post_init__(self):
-    object.__setattr__(self, 'attacks', tuple(self.attacks))
-    for attack in self.attacks:
-      check_choice('attacks', attack, ATTACKS)
-    if len(set(self.attacks)) != len(self.attacks):
-      raise UsageError(f'--attacks={",".join(self.attacks)}: names one attack twice')
-    check_at_least('epochs_per_report', self.epochs_per_report, 1)
-    if self.report_members is not None:
-      check_at_least('report_members', self.report_members, 1)
-    check_choice('attack_engine', self.attack_engine, ATTACK_ENGINES)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-  """A run: the data, the network, its training, its privacy and the report on it."""
+  """A run: the data, the network, its training, its privacy and the report on it.
+
+  `fleet` and `attack` are those of the report's attacks with shadow models, and have no
+  effect where there are none.
+  """
 
   data: DataConfig = DataConfig()
   model: ModelConfig = ModelConfig()
   training: TrainingConfig = TrainingConfig()
   privacy: PrivacyConfig = dataclasses.field(default_factory=PrivacyConfig)
-  report: ReportConfig = ReportConfig()
+  report: ReportConfig = dataclasses.field(default_factory=ReportConfig)
+  fleet: FleetConfig = dataclasses.field(default_factory=FleetConfig)
+  attack: AttackConfig = dataclasses.field(default_factory=AttackConfig)
 
   def __post_init__(self):
+    if set(self.report.attacks) & set(FLEET_ATTACKS):
+      object.__setattr__(self, 'fleet', self.fleet.resolved(self.report.attacks))
+      check_can_have_shadows(self.data, self.report.attacks)
     if self.privacy.dp and self.training.mixed_precision:
       raise UsageError(
         '--mixed_precision: gradients in 16-bit floats are not clipped exactly: leave '
@@ -286,6 +269,27 @@ class RunConfig:
     dataset = self.data.dataset.replace('/', '-').replace(':', '-')
     parts = [dataset, self.model.label(), self.privacy.label()]
     return '-'.join([*filter(None, parts), f's{self.training.seed}'])
+
+
+def check_can_have_shadows(data: DataConfig, attacks: Iterable[str]) -> None:
+  """Raises UsageError unless a target of this data can be attacked in these ways.
+
+  Args:
+    data: the target's.
+    attacks: names out of `ATTACKS`.
+  """
+  per_example = [attack for attack in attacks if attack in PER_EXAMPLE_ATTACKS]
+  if per_example and data.nonmembers != 'holdout':
+    raise UsageError(
+      f"the attack {per_example[0]} needs non-members out of the target's own pool: "
+      'train the target with --train_fraction=0.5 --nonmembers=holdout'
+    )
+  whole_pool = data.train_size is None and data.train_fraction in (None, 1.0)
+  if whole_pool and set(attacks) & set(FLEET_ATTACKS):
+    raise UsageError(
+      'the attack shadow needs examples that the target is not trained on, for the '
+      'shadow models: train the target with --train_fraction=0.5 or --train_size'
+    )
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rnn_tf.attack_config import ATTACKS, ReportConfig
 from rnn_tf.attacks import trained
 from rnn_tf.attacks.results import (
   ENTIRE,
@@ -14,7 +15,6 @@ from rnn_tf.attacks.results import (
   class_slice,
 )
 from rnn_tf.attacks.signals import Side, Signals
-from rnn_tf.config import ATTACKS, ReportConfig
 
 Scores = dict[tuple[str, str], AttackScores]
 
@@ -148,7 +148,7 @@ def _tf_privacy_scores(
 
 
 ENGINES = {'fast': _fast_scores, 'tf_privacy': _tf_privacy_scores}
-"""Name out of `config.ATTACK_ENGINES` -> signals to scores."""
+"""Name out of `attack_config.ATTACK_ENGINES` -> signals to scores."""
 
 
 def _report(

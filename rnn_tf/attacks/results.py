@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf.attacks import metrics
+from rnn_tf.attacks import metrics, transfer
 from rnn_tf.attacks.epsilon_bound import epsilon_lower_bound
 from rnn_tf.attacks.metrics import RatePoint
 from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.attacks.transfer import TransferPoint
 
 __all__ = ['AttackResult', 'AttackScores', 'RatePoint', 'Report']
 
@@ -22,6 +23,8 @@ FOLDS = 2
 """Folds of a trained attack."""
 
 _SIDES = ('members', 'nonmembers')
+
+_POINTS = {'tpr_at_fpr': RatePoint, 'transfer': TransferPoint}
 
 
 def class_slice(label: int) -> str:
@@ -47,8 +50,8 @@ class AttackResult:
   """One attack on one slice of the examples at one epoch.
 
   Attributes:
-    attack: a name out of `config.ATTACKS`.
-    engine: a name out of `config.ATTACK_ENGINES`.
+    attack: a name out of `attack_config.ATTACKS`.
+    engine: a name out of `attack_config.ATTACK_ENGINES`.
     slice: `entire`, or `class:3`.
     model: the model's label.
     epoch: epochs trained so far.
@@ -71,6 +74,8 @@ class AttackResult:
       `epsilon_lower_bound` is held against.
     epsilon_lower_bound: 95% lower bound on epsilon that the scores give, see
       `epsilon_bound`; None without a delta, and for slices other than `entire`.
+    transfer: thresholds that the shadow models gave, and what they do here; None
+      without shadow models, and for slices other than `entire`.
   """
 
   attack: str
@@ -93,12 +98,14 @@ class AttackResult:
   epsilon: float | None = None
   delta: float | None = None
   epsilon_lower_bound: float | None = None
+  transfer: tuple[TransferPoint, ...] | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns plain JSON values; a NaN (an unknown accuracy) becomes None."""
     values = dataclasses.asdict(self)
-    if self.tpr_at_fpr is not None:
-      values['tpr_at_fpr'] = list(values['tpr_at_fpr'])
+    for name in _POINTS:
+      if values[name] is not None:
+        values[name] = list(values[name])
     return {
       name: None if isinstance(value, float) and value != value else value
       for name, value in values.items()
@@ -108,9 +115,9 @@ class AttackResult:
   def from_json(cls, values: Mapping[str, Any]) -> 'AttackResult':
     """Rebuilds what `to_json` returned."""
     values = dict(values)
-    if values.get('tpr_at_fpr') is not None:
-      points = (RatePoint(**point) for point in values['tpr_at_fpr'])
-      values['tpr_at_fpr'] = tuple(points)
+    for name, kind in _POINTS.items():
+      if values.get(name) is not None:
+        values[name] = tuple(kind(**point) for point in values[name])
     return cls(**values)
 
   def with_scores(self, scores: AttackScores) -> 'AttackResult':
@@ -124,7 +131,12 @@ class AttackResult:
     bound = None
     if self.delta is not None and self.slice == ENTIRE:
       bound = epsilon_lower_bound(scores.members, scores.nonmembers, delta=self.delta)
-    return dataclasses.replace(self, skipped=None, epsilon_lower_bound=bound, **values)
+    moved = self.transfer
+    if moved is not None:
+      moved = transfer.apply(moved, scores.members, scores.nonmembers)
+    return dataclasses.replace(
+      self, skipped=None, epsilon_lower_bound=bound, transfer=moved, **values
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,14 +18,19 @@ class Side:
     ids: (n,) int64, positions in the file order of the data set.
     labels: (n,) int64.
     logits: (n, classes) float32.
+    hidden: (n, units) float16, the layer below the logits (of a recurrent network its
+      last state); None where nobody asked for it.
   """
 
   ids: np.ndarray
   labels: np.ndarray
   logits: np.ndarray
+  hidden: np.ndarray | None = None
 
   def __post_init__(self):
     n = len(self.labels)
+    if self.hidden is not None and len(self.hidden) != n:
+      raise ValueError(f'expected {n} hidden states, got {len(self.hidden)}')
     if self.logits.ndim != 2 or len(self.logits) != n or len(self.ids) != n:
       raise ValueError(
         'expected ids (n,), labels (n,) and logits (n, classes), got '
@@ -90,12 +95,21 @@ class Side:
 
   def select(self, which: np.ndarray) -> 'Side':
     """Returns the examples that a mask or an index array picks."""
-    return Side(self.ids[which], self.labels[which], self.logits[which])
+    hidden = None if self.hidden is None else self.hidden[which]
+    return Side(self.ids[which], self.labels[which], self.logits[which], hidden)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Signals:
-  """A model's outputs on both sides."""
+  """A model's outputs on both sides.
+
+  Attributes:
+    members: examples that it was trained on.
+    nonmembers: examples that it was not trained on.
+    population: examples that are neither, nor in any shadow model's training set;
+      None where no attack needs them.
+  """
 
   members: Side
   nonmembers: Side
+  population: Side | None = None

@@ -53,7 +53,7 @@ def scores(
 
   Args:
     signals: the model's outputs.
-    attacks: names out of `config.ATTACKS`.
+    attacks: names out of `attack_config.ATTACKS`.
     class_count: classes of the data set.
     seed: of numpy's global state, which TF Privacy draws from; it is put back.
 

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from rnn_tf import config
+from rnn_tf import attack_config as config
 
 _DEFAULT = config.ReportConfig()
 

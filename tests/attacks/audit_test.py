@@ -5,8 +5,8 @@ import sys
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from rnn_tf.attack_config import ATTACK_ENGINES, MODEL_ATTACKS, ReportConfig
 from rnn_tf.attacks import audit, metrics, results, signals
-from rnn_tf.config import ATTACK_ENGINES, ATTACKS, ReportConfig
 
 
 def make_side(seed, counts, *, boost):
@@ -48,10 +48,14 @@ class AuditTest(parameterized.TestCase):
     self.assertSameElements(audit.ENGINES, ATTACK_ENGINES)
 
   def test_each_attack_reports_the_whole_and_each_class(self):
-    report = run(make_signals(), attacks=ATTACKS)
+    report = run(make_signals(), attacks=MODEL_ATTACKS)
     self.assertEqual(
       [(r.attack, r.slice) for r in report.results],
-      [(a, s) for a in ATTACKS for s in ('entire', 'class:0', 'class:1', 'class:2')],
+      [
+        (a, s)
+        for a in MODEL_ATTACKS
+        for s in ('entire', 'class:0', 'class:1', 'class:2')
+      ],
     )
     for result in report.results:
       self.assertIsNone(result.skipped)
@@ -104,7 +108,7 @@ class AuditTest(parameterized.TestCase):
     counts=(((0, 0, 0), (5, 5, 5)), ((1, 0, 0), (1, 1, 0)), ((2, 2, 2), (2, 2, 2))),
   )
   def test_tiny_sides_raise_nothing(self, engine, counts):
-    report = run(make_signals(*counts), attacks=ATTACKS, attack_engine=engine)
+    report = run(make_signals(*counts), attacks=MODEL_ATTACKS, attack_engine=engine)
     self.assertLen(report.results, 24)
     for result in report.results:
       self.assertEqual(result.skipped is None, result.auc is not None)
@@ -135,7 +139,7 @@ class AuditTest(parameterized.TestCase):
 
   def test_report_is_recomputed_exactly_from_stored_arrays(self):
     outputs = make_signals((80, 9, 0), (30, 50, 20))
-    report = run(outputs, attacks=ATTACKS)
+    report = run(outputs, attacks=MODEL_ATTACKS)
     arrays = results.to_arrays(report, outputs)
     for name in ('lr/class/members', 'threshold/entire/nonmembers', 'member_logits'):
       self.assertIn(name, arrays)

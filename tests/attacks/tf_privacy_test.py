@@ -6,9 +6,9 @@ from absl.testing import absltest
 from matplotlib import pyplot
 
 from rnn_tf import stack
+from rnn_tf.attack_config import MODEL_ATTACKS, ReportConfig
 from rnn_tf.attacks import audit, metrics, tf_privacy
 from rnn_tf.attacks.signals import Side, Signals
-from rnn_tf.config import ATTACKS, ReportConfig
 
 
 def make_signals(seed=0, n=60, boost=1.5, classes=2):
@@ -103,7 +103,7 @@ class CollectionTest(absltest.TestCase):
 class PlotsTest(absltest.TestCase):
   def test_lines_carry_the_reports_numbers(self):
     reports = [
-      report(epoch, model=model, seed=epoch, attacks=ATTACKS[:3])
+      report(epoch, model=model, seed=epoch, attacks=MODEL_ATTACKS[:3])
       for model in ('cnn2', 'cnn3')
       for epoch in (4, 2)
     ]

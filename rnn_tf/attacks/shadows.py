@@ -1,0 +1,77 @@
+"""What an attack sees of a fleet of shadow models at one epoch."""
+
+import dataclasses
+
+import numpy as np
+
+from rnn_tf.attacks.signals import Side
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Shadows:
+  """The shadow models' outputs on their pool, and on a population apart from it.
+
+  Attributes:
+    ids: (n,) int64, rising; the pool's examples, as positions in the file order of
+      the data set's training split.
+    labels: (n,) int64.
+    members: (models, n) bool, the membership matrix: IN is what a model was trained on.
+    logits: (models, n, classes) float32.
+    hidden: (models, n, units) float16; None where the fleet did not keep it.
+    population_labels: (z,) int64, of examples that no shadow was trained on.
+    population_logits: (models, z, classes) float32.
+    train_accuracy: (models,) float64, on each shadow's IN examples.
+    test_accuracy: (models,) float64, on the population.
+  """
+
+  ids: np.ndarray
+  labels: np.ndarray
+  members: np.ndarray
+  logits: np.ndarray
+  hidden: np.ndarray | None
+  population_labels: np.ndarray
+  population_logits: np.ndarray
+  train_accuracy: np.ndarray
+  test_accuracy: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.members)
+
+  def only(self, models: np.ndarray) -> 'Shadows':
+    """Returns the fleet of the models that a mask or an index array picks."""
+    return dataclasses.replace(
+      self,
+      members=self.members[models],
+      logits=self.logits[models],
+      hidden=None if self.hidden is None else self.hidden[models],
+      population_logits=self.population_logits[models],
+      train_accuracy=self.train_accuracy[models],
+      test_accuracy=self.test_accuracy[models],
+    )
+
+  def without(self, model: int) -> 'Shadows':
+    """Returns the fleet without one model, as the attacker of that model has it."""
+    return self.only(np.arange(len(self)) != model)
+
+  def side(self, model: int, which: np.ndarray) -> Side:
+    """Returns one model's outputs on some of the pool, to attack it as a target.
+
+    Args:
+      model: position in the fleet.
+      which: mask or positions in the pool.
+    """
+    hidden = None if self.hidden is None else self.hidden[model][which]
+    return Side(self.ids[which], self.labels[which], self.logits[model][which], hidden)
+
+  def positions(self, ids: np.ndarray) -> np.ndarray:
+    """Returns where in the pool examples are, (len(ids),) int64.
+
+    Raises:
+      ValueError: an example is not in the pool.
+    """
+    found = np.searchsorted(self.ids, ids)
+    found = np.minimum(found, len(self.ids) - 1)
+    missing = np.count_nonzero(self.ids[found] != ids)
+    if missing:
+      raise ValueError(f"{missing} of {len(ids)} examples are not in the fleet's pool")
+    return found
