@@ -1,11 +1,19 @@
 """A privacy report: every attack on the whole and on each class, at one epoch."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
-from rnn_tf.attack_config import ATTACKS, ReportConfig
-from rnn_tf.attacks import trained
+from rnn_tf.attack_config import (
+  ATTACKS,
+  FLEET_ATTACKS,
+  MODEL_ATTACKS,
+  AttackConfig,
+  ReportConfig,
+)
+from rnn_tf.attacks import fleet_attacks, trained
+from rnn_tf.attacks.fleet_attacks import FleetScores
 from rnn_tf.attacks.results import (
   ENTIRE,
   TRAINED_ATTACKS,
@@ -14,9 +22,63 @@ from rnn_tf.attacks.results import (
   Report,
   class_slice,
 )
+from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.attacks.transfer import Threshold
 
 Scores = dict[tuple[str, str], AttackScores]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FleetFindings:
+  """What shadow models gave.
+
+  Attributes:
+    attacks: name out of `FLEET_ATTACKS` -> its scores.
+    thresholds: name of an attack -> thresholds chosen on the shadows.
+  """
+
+  attacks: Mapping[str, FleetScores]
+  thresholds: Mapping[str, tuple[Threshold, ...]]
+
+
+def ask_fleet(
+  signals: Signals,
+  attacks: tuple[str, ...],
+  shadows: Shadows,
+  *,
+  config: AttackConfig,
+  class_count: int,
+  seed: int,
+) -> FleetFindings:
+  """Attacks a model with a fleet, and lets it choose thresholds for other attacks.
+
+  Args:
+    signals: the model's outputs.
+    attacks: names out of `attack_config.ATTACKS`; those that learn from the target's
+      own members get no thresholds.
+    shadows: the shadow models' outputs at the same epoch.
+    config: how they are used.
+    class_count: classes of the data set.
+    seed: of the attack models.
+
+  Raises:
+    UsageError: the fleet is too small, or lacks what the attacks need.
+  """
+  found = {
+    attack: fleet_attacks.scores(
+      attack, signals, shadows, config=config, class_count=class_count, seed=seed
+    )
+    for attack in attacks
+    if attack in FLEET_ATTACKS
+  }
+  thresholds = {
+    attack: fleet_attacks.model_thresholds(attack, shadows)
+    for attack in attacks
+    if attack not in (*FLEET_ATTACKS, *TRAINED_ATTACKS)
+  }
+  thresholds |= {attack: scores.thresholds for attack, scores in found.items()}
+  return FleetFindings(attacks=found, thresholds=thresholds)
 
 
 def run(
@@ -31,6 +93,7 @@ def run(
   seed: int,
   epsilon: float | None = None,
   delta: float | None = None,
+  fleet: FleetFindings | None = None,
 ) -> Report:
   """Attacks a model through its outputs.
 
@@ -46,6 +109,8 @@ def run(
     seed: of the trained attacks; the same one gives the same numbers.
     epsilon: what the training promises so far, for the results; None if nothing.
     delta: of that promise, or to hold the attacks' bound on epsilon against.
+    fleet: what the shadow models of the same epoch gave; needed by attacks of
+      `FLEET_ATTACKS`.
 
   Returns:
     One result an attack and slice, in the order of `config.attacks`. A slice that
@@ -56,10 +121,14 @@ def run(
   """
   _check_finite(signals)
   scores = ENGINES[config.attack_engine](
-    signals, config.attacks, class_count=class_count, seed=seed
+    signals,
+    tuple(name for name in config.attacks if name in MODEL_ATTACKS),
+    class_count=class_count,
+    seed=seed,
   )
+  fleet = fleet or FleetFindings(attacks={}, thresholds={})
+  scores |= {(name, ENTIRE): found.target for name, found in fleet.attacks.items()}
   context = {
-    'engine': config.attack_engine,
     'model': model,
     'epoch': int(epoch),
     'train_accuracy': float(train_accuracy),
@@ -67,8 +136,14 @@ def run(
     'epsilon': epsilon,
     'delta': delta,
   }
-  sizes = {'attacks': config.attacks, 'class_count': class_count}
-  return _report(signals, scores, context=context, **sizes)
+  return _report(
+    signals,
+    scores,
+    thresholds=fleet.thresholds,
+    context=context,
+    config=config,
+    class_count=class_count,
+  )
 
 
 def _check_finite(signals: Signals) -> None:
@@ -155,7 +230,8 @@ def _report(
   signals: Signals,
   scores: Scores,
   *,
-  attacks: tuple[str, ...],
+  thresholds: Mapping[str, tuple[Threshold, ...]],
+  config: ReportConfig,
   class_count: int,
   context: Mapping,
 ) -> Report:
@@ -171,14 +247,18 @@ def _report(
     nonmember_labels=np.asarray(signals.nonmembers.labels),
   )
   results = []
-  for attack in attacks:
+  for attack in config.attacks:
+    # Attacks with shadow models are this project's whoever makes the others.
+    engine = 'fast' if attack in FLEET_ATTACKS else config.attack_engine
     for name, (n_members, n_nonmembers) in sizes.items():
       result = AttackResult(
         attack=attack,
+        engine=engine,
         slice=name,
         n_members=int(n_members),
         n_nonmembers=int(n_nonmembers),
         skipped=_reason(attack, n_members, n_nonmembers),
+        transfer=thresholds.get(attack) if name == ENTIRE else None,
         **context,
       )
       if not result.skipped:

@@ -15,6 +15,8 @@ class Shadows:
     ids: (n,) int64, rising; the pool's examples, as positions in the file order of
       the data set's training split.
     labels: (n,) int64.
+    usable: (n,) bool, what the attacker of the shadow attack has; not so are, in a
+      disjoint fleet, the target's own training examples.
     members: (models, n) bool, the membership matrix: IN is what a model was trained on.
     logits: (models, n, classes) float32.
     hidden: (models, n, units) float16; None where the fleet did not keep it.
@@ -26,6 +28,7 @@ class Shadows:
 
   ids: np.ndarray
   labels: np.ndarray
+  usable: np.ndarray
   members: np.ndarray
   logits: np.ndarray
   hidden: np.ndarray | None

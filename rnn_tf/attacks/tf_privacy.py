@@ -154,7 +154,8 @@ def to_collection(reports: Iterable[Report]):
   `plot_privacy_vs_accuracy` draws, and utility is measured on unseen examples.
 
   Args:
-    reports: any models and epochs; each of one model and one epoch.
+    reports: any models and epochs; each of one model and one epoch. Attacks with
+      shadow models, for which TF Privacy has no type, are left out.
   """
   structures = _mia('data_structures')
   return structures.AttackResultsCollection(
@@ -163,7 +164,7 @@ def to_collection(reports: Iterable[Report]):
 
 
 def _attack_results(report: Report, structures):
-  made = [result for result in report.results if not result.skipped]
+  made = [r for r in report.results if not r.skipped and r.attack in _ATTACK_TYPES]
   first = report.results[0]
   return structures.AttackResults(
     [_single(result, report.slice_scores(result), structures) for result in made],
@@ -202,20 +203,20 @@ def _single(result: AttackResult, pair: AttackScores, structures):
 def plots(reports: Iterable[Report]) -> Mapping[str, Figure]:
   """Draws TF Privacy's two plots of AUC and attacker advantage.
 
+  Attacks that it has no name for, those with shadow models, are left out.
+
   Args:
     reports: at least one, of any models and epochs.
 
   Returns:
     `by_epochs` and `privacy_vs_accuracy`, the latter over validation accuracy.
-    The figures are known to pyplot no longer.
-
-  Raises:
-    ValueError: no report has a result on the entire data set.
+    The figures are known to pyplot no longer. Nothing where no report has a result of
+    its attacks on the entire data set.
   """
   drawn = [_entire_only(report) for report in reports]
   drawn = [report for report in drawn if report.results]
   if not drawn:
-    raise ValueError('no report has a result on the entire data set')
+    return {}
   collection = to_collection(drawn)
   metric = _mia('data_structures').PrivacyMetric
   chosen = (metric.AUC, metric.ATTACKER_ADVANTAGE)
@@ -233,7 +234,11 @@ def plots(reports: Iterable[Report]) -> Mapping[str, Figure]:
 
 
 def _entire_only(report: Report) -> Report:
-  kept = tuple(r for r in report.results if r.slice == ENTIRE and not r.skipped)
+  kept = tuple(
+    r
+    for r in report.results
+    if r.slice == ENTIRE and not r.skipped and r.attack in _ATTACK_TYPES
+  )
   return Report(
     results=kept,
     scores=report.scores,

@@ -98,7 +98,9 @@ def thresholds(
   nonmembers = np.concatenate([pair[1] for pair in pairs])
   curve = metrics.roc(members, nonmembers)
   best = int(np.argmax(curve.tpr - curve.fpr))
-  # The curve's points hold scores >= threshold; the rule here is strictly above.
+  # The curve's points hold scores >= threshold; the rule here is strictly above. The
+  # last point calls all members: as good as the first, which calls none, hence never
+  # the first of the best.
   chosen = [Threshold(rule=BEST, target_fpr=None, value=_just_below(curve, best))]
   for target in target_fprs:
     point = metrics.tpr_at_fpr(members, nonmembers, target_fpr=target)
@@ -108,13 +110,11 @@ def thresholds(
 
 def _just_below(curve: metrics.Roc, index: int) -> float:
   """Returns the middle between a point's threshold and the next lower score."""
-  value = curve.thresholds[index]
-  if index + 1 == len(curve.thresholds):
-    return float(np.nextafter(value, -np.inf))
-  below = curve.thresholds[index + 1]
+  value, below = curve.thresholds[index : index + 2]
   if np.isinf(value):
     return float(below)
-  middle = below + (value - below) / 2
+  # Halved one by one: their difference may be too large for a float.
+  middle = below / 2 + value / 2
   return float(below if middle >= value else middle)
 
 

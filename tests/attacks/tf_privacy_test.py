@@ -136,8 +136,18 @@ class PlotsTest(absltest.TestCase):
     empty = dataclasses.replace(made, results=(skipped,))
     figures = tf_privacy.plots([made, empty])
     self.assertLen(figures['by_epochs'].axes[0].lines, 2)
-    with self.assertRaisesRegex(ValueError, 'no report'):
-      tf_privacy.plots([empty])
+    self.assertEmpty(tf_privacy.plots([empty]))
+
+  def test_attacks_with_shadow_models_are_left_out(self):
+    made = report(2)
+    foreign = dataclasses.replace(made.results[0], attack='lira')
+    scores = {**made.scores, ('lira', 'entire'): made.scores['threshold', 'entire']}
+    both = dataclasses.replace(made, results=(*made.results, foreign), scores=scores)
+    lines = [
+      len(tf_privacy.plots([r])['by_epochs'].axes[0].lines) for r in (made, both)
+    ]
+    self.assertEqual(lines[0], lines[1])
+    self.assertEmpty(tf_privacy.plots([dataclasses.replace(both, results=(foreign,))]))
 
 
 if __name__ == '__main__':
