@@ -133,14 +133,23 @@ def batches(
   engine: str,
   keys: randomness.Keys | None,
   first_epoch: int,
+  parts: int | None = None,
 ) -> training.Batches:
-  """Returns how `training.fit` cuts the data into batches."""
+  """Returns how `training.fit` cuts the data into batches.
+
+  Args:
+    config: the run's.
+    engine: what `choose` returned.
+    keys: of the randomness of private training, else None.
+    first_epoch: epochs that are done already.
+    parts: as in `install`.
+  """
   # The order of private batches is as secret as their noise.
   key = keys and keys.sampling
   if engine not in KERNEL_ENGINES:
     return training.Batches(config.training, first_epoch=first_epoch, key=key)
   batch_size = config.training.batch_size
-  block = streams(batch_size)
+  block = parts or streams(batch_size)
   poisson = engine == 'exact' and config.privacy.dp_sampling == 'poisson'
   if poisson:
     # A sixteenth of the batch: some twenty shapes in all, and little to compute for
@@ -158,6 +167,7 @@ def install(
   engine: str,
   guarantee: Guarantee | None,
   keys: randomness.Keys | None,
+  parts: int | None = None,
 ) -> None:
   """Makes a model's `fit` take the engine's step.
 
@@ -167,6 +177,7 @@ def install(
     engine: what `choose` returned.
     guarantee: None for plain training.
     keys: of the randomness of private training, else None.
+    parts: that the kernels cut a batch into; None means what `streams` says.
   """
   if engine in KERNEL_ENGINES:
     mean = PlainMean()
@@ -178,7 +189,7 @@ def install(
         key=keys.noise,
       )
     model.train_step = KernelStep(
-      model, mean, streams=streams(config.training.batch_size)
+      model, mean, streams=parts or streams(config.training.batch_size)
     )
   elif guarantee is not None:
     # TF Privacy's noise follows from the global seed, which was set for the weights.

@@ -1,10 +1,6 @@
 """One training run, put together from its parts."""
 
 import sys
-from collections.abc import Callable, Mapping
-
-import numpy as np
-from matplotlib.figure import Figure
 
 from rnn_tf import (
   callbacks,
@@ -13,20 +9,23 @@ from rnn_tf import (
   launch,
   models,
   reporting,
+  run_audit,
   run_start,
   training,
 )
-from rnn_tf.attacks import audit, tf_privacy
-from rnn_tf.attacks.results import Report, to_arrays
-from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.attacks import tf_privacy
 from rnn_tf.config import RunConfig, to_json
-from rnn_tf.dp import accounting, guarantee, randomness
+from rnn_tf.dp import guarantee, randomness
 from rnn_tf.errors import UsageError
+from rnn_tf.fleets import fleet
+from rnn_tf.fleets import plan as fleet_plan
+from rnn_tf.fleets.folder import FleetFolder
+from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.launch import LOG
+from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
-from rnn_tf.prediction import Predictor
 from rnn_tf.runs import RunFolder
-from rnn_tf.stack import keras, tf
+from rnn_tf.stack import tf
 
 
 def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
@@ -44,10 +43,15 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
   lines += [
     f'examples: {examples} of {pool} to train on, {test} to test on',
     f'steps: {epochs} epochs x {steps} = {epochs * steps}',
-    f'privacy reports: {len(report_epochs(config))}',
+    f'privacy reports: {len(run_audit.report_epochs(config))}',
     f'engine: {engine}',
     f'privacy: {_in_words(promise, epochs)}',
   ]
+  if run_audit.needs_fleet(config):
+    lines.append(
+      f'shadow models: {config.fleet.num_shadows} ({config.fleet.shadow_split}), '
+      'trained first where they are not there yet'
+    )
   return '\n'.join(lines)
 
 
@@ -67,16 +71,13 @@ def _in_words(promise: guarantee.Guarantee | None, epochs: int) -> str:
   return guarantee.statement(promise.to_json(epochs=epochs))
 
 
-def report_epochs(config: RunConfig) -> list[int]:
-  """Returns the epochs after which a privacy report is made."""
-  last, every = config.training.epochs, config.report.epochs_per_report
-  if not config.report.attacks:
-    return []
-  return sorted({*range(every, last + 1, every), last})
-
-
 def train(
-  config: RunConfig, folder: RunFolder, source: Source, *, overwrite: bool
+  config: RunConfig,
+  folder: RunFolder,
+  source: Source,
+  *,
+  options: FleetOptions,
+  overwrite: bool,
 ) -> None:
   """Trains `config` into `folder`, or goes on with what is there.
 
@@ -85,7 +86,7 @@ def train(
       where memory runs out.
   """
   try:
-    _train(config, folder, source, overwrite=overwrite)
+    _train(config, folder, source, options=options, overwrite=overwrite)
   except (tf.errors.ResourceExhaustedError, MemoryError) as error:
     raise UsageError(
       f'{folder}: not enough memory ({str(error).splitlines()[0]}): lower '
@@ -94,12 +95,18 @@ def train(
 
 
 def _train(
-  config: RunConfig, folder: RunFolder, source: Source, *, overwrite: bool
+  config: RunConfig,
+  folder: RunFolder,
+  source: Source,
+  *,
+  options: FleetOptions,
+  overwrite: bool,
 ) -> None:
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
   steps = config.training.steps_per_epoch(len(data.train))
   engine = _engine(config, folder, overwrite=overwrite)
   promise = _promise(config, folder, examples=len(data.train), overwrite=overwrite)
+  needed = _fleet_plan(config, data, engine=engine, options=options)
   model = engines.build(
     config,
     engine=engine,
@@ -113,6 +120,7 @@ def _train(
   run_start.record(
     config, folder, data=data, parameters=parameters, engine=engine, promise=promise
   )
+  ready = needed and fleet.prepare(*needed, strategy=options.strategy)
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   folder.forget_after(first_epoch)
@@ -120,8 +128,14 @@ def _train(
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
   _announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
   inputs = models.inputs(config.model, data.train.images)
-  evaluation, privacy = _observers(
-    config, folder, data=data, model=model, inputs=inputs, promise=promise
+  evaluation, privacy = run_audit.observers(
+    config,
+    folder,
+    data=data,
+    model=model,
+    inputs=inputs,
+    promise=promise,
+    fleet=ready,
   )
   journal = callbacks.Journal(
     folder,
@@ -141,6 +155,23 @@ def _train(
     callbacks=[*[bar] * sys.stderr.isatty(), evaluation, privacy, journal],
   )
   _finish(folder, checkpoints, promise=promise)
+
+
+def _fleet_plan(
+  config: RunConfig, data: datasets.Data, *, engine: str, options: FleetOptions
+) -> tuple[FleetPlan, FleetFolder] | None:
+  """Returns the shadow models that the reports need, and their folder, checked."""
+  if not run_audit.needs_fleet(config):
+    return None
+  needed = fleet_plan.plan(
+    config,
+    config.fleet,
+    data=data,
+    epochs=tuple(run_audit.report_epochs(config)),
+    hidden=run_audit.needs_hidden(config),
+    engine=engine,
+  )
+  return needed, fleet.folder_of(needed, options)
 
 
 def _announce(
@@ -197,101 +228,6 @@ def _keys(config: RunConfig) -> randomness.Keys | None:
   return randomness.secret_keys()
 
 
-def _observers(
-  config: RunConfig,
-  folder: RunFolder,
-  *,
-  data: datasets.Data,
-  model: keras.Model,
-  inputs: np.ndarray,
-  promise: guarantee.Guarantee | None,
-) -> tuple[callbacks.Evaluation, callbacks.PrivacyMetrics]:
-  """Returns the callbacks that look at the model after each epoch.
-
-  Args:
-    config: the run's.
-    folder: the run's.
-    data: the run's.
-    model: the one that is trained.
-    inputs: the training examples as the model takes them.
-    promise: the run's guarantee, if there is one.
-  """
-  predictor = Predictor(model)
-
-  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
-    return Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
-
-  members, holdout = data.train, data.holdout
-  if config.report.report_members is not None:
-    chosen = audit.sample_members(
-      len(members), config.report.report_members, seed=config.training.seed
-    )
-    members, inputs = members.select(chosen), inputs[chosen]
-  test_inputs = models.inputs(config.model, data.test.images)
-  holdout_inputs = models.inputs(config.model, holdout.images)
-  evaluation = callbacks.Evaluation(lambda: outputs(data.test, test_inputs))
-
-  def signals() -> Signals:
-    # Validation has just predicted the test set: that is not done twice.
-    if config.data.nonmembers == 'test':
-      nonmembers = evaluation.side
-    else:
-      nonmembers = outputs(holdout, holdout_inputs)
-    return Signals(members=outputs(members, inputs), nonmembers=nonmembers)
-
-  privacy = callbacks.PrivacyMetrics(
-    signals,
-    audit=_audit(config, data, promise=promise),
-    keep=_keeper(folder),
-    due=set(report_epochs(config)),
-  )
-  return evaluation, privacy
-
-
-def _audit(
-  config: RunConfig, data: datasets.Data, *, promise: guarantee.Guarantee | None
-) -> Callable[[Signals, int, Mapping[str, float]], Report]:
-  # A plain run has a lower bound too: what no smaller epsilon could claim of it.
-  delta = (
-    accounting.default_delta(len(data.train)) if promise is None else promise.delta
-  )
-
-  def run(signals: Signals, epoch: int, logs: Mapping[str, float]) -> Report:
-    return audit.run(
-      signals,
-      config=config.report,
-      class_count=len(data.class_names),
-      model=config.model.label(),
-      epoch=epoch,
-      train_accuracy=float(logs['accuracy']),
-      val_accuracy=float(logs['val_accuracy']),
-      seed=config.training.seed,
-      epsilon=promise and promise.epsilon(epoch),
-      delta=delta,
-    )
-
-  return run
-
-
-def _keeper(folder: RunFolder) -> Callable[[int, Signals, Report], None]:
-  """Returns a function that adds a report to the run's folder."""
-  lines = folder.read_lines()
-
-  def keep(epoch: int, signals: Signals, report: Report) -> None:
-    folder.write_npz(f'scores/epoch-{epoch:04d}.npz', to_arrays(report, signals))
-    lines.extend(result.to_json() for result in report.results)
-    folder.write_lines(lines)
-
-  return keep
-
-
-def _tf_privacy_plots(record: reporting.RunRecord) -> Mapping[str, Figure]:
-  """Returns TF Privacy's own pictures, none for a run without a report."""
-  if all(result.skipped for result in record.results):
-    return {}
-  return tf_privacy.plots(record.reports())
-
-
 def _finish(
   folder: RunFolder,
   checkpoints: training.Checkpoints,
@@ -310,7 +246,8 @@ def _finish(
   ]
   figures = ('auc', 'auc_low', 'auc_high', 'advantage', 'epsilon_lower_bound')
   record = reporting.load_run(folder.path)
-  more = {f'tf_privacy_{name}': f for name, f in _tf_privacy_plots(record).items()}
+  plots = tf_privacy.plots(record.reports())
+  more = {f'tf_privacy_{name}': figure for name, figure in plots.items()}
   reporting.write_run_pictures(record, folder.path / 'plots', more_pictures=more)
   folder.write_json(
     'result.json',

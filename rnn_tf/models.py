@@ -56,6 +56,17 @@ def inputs(config: ModelConfig, images: np.ndarray) -> np.ndarray:
   return images
 
 
+def representation(model: keras.Model) -> keras.Model:
+  """Returns the network below the logits, which shares its weights with `model`.
+
+  Of a recurrent network that is the last step's state, forwards and backwards.
+
+  Args:
+    model: what `build` returned.
+  """
+  return keras.Model(model.inputs, keras.layers.Flatten()(model.layers[-2].output))
+
+
 def _unrolled(layer: keras.layers.Layer) -> keras.layers.Layer:
   """Returns a recurrent layer that is built step by step, others as they are."""
   if isinstance(layer, keras.layers.Bidirectional):

@@ -13,16 +13,28 @@ from rnn_tf import launch
 from rnn_tf.config import RunConfig
 from rnn_tf.options import (
   data,
+  fleet,
   model,
   privacy,
   privacy_report,
   run,
+  shadow_attack,
   source,
   training,
 )
 from rnn_tf.runs import RunFolder
 
-OPTIONS = (data, source, model, training, privacy, privacy_report, run)
+OPTIONS = (
+  data,
+  source,
+  model,
+  training,
+  privacy,
+  privacy_report,
+  fleet,
+  shadow_attack,
+  run,
+)
 
 
 def main() -> None:
@@ -33,7 +45,10 @@ def main() -> None:
     training=training.from_flags(),
     privacy=privacy.from_flags(),
     report=privacy_report.from_flags(),
+    fleet=fleet.from_flags(),
+    attack=shadow_attack.from_flags(),
   )
+  shadow_attack.check_used(config.report.attacks, flag='attacks')
   options = run.from_flags()
   folder = RunFolder(options.run_dir or pathlib.Path('runs') / config.name())
   folder.check(config, overwrite=options.overwrite)
@@ -48,7 +63,13 @@ def main() -> None:
     from rnn_tf import experiment
 
     experiment.set_up(config, folder, overwrite=options.overwrite)
-    experiment.train(config, folder, source.from_flags(), overwrite=options.overwrite)
+    experiment.train(
+      config,
+      folder,
+      source.from_flags(),
+      options=fleet.options(),
+      overwrite=options.overwrite,
+    )
   print(summary(folder, data_dir=source.from_flags().data_dir))
 
 

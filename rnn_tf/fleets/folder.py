@@ -1,0 +1,317 @@
+"""A fleet's folder: what its shadows said, and everything that made it.
+
+`fleet.json` holds the key; each shadow has a `shadow-0000.npz` with its outputs and,
+written after it, a `shadow-0000.json` with its checksum. What does not match is never
+used: another key is refused, a damaged shadow is trained again.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnn_tf.attacks.shadows import Shadows
+from rnn_tf.errors import UsageError
+from rnn_tf.fleets.plan import FleetPlan
+from rnn_tf.fleets.trainer import Trained, array_name
+from rnn_tf.run_files import RunFiles
+
+FORMAT = 1
+
+FILE = 'fleet.json'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShadowInfo:
+  """What is known of a trained shadow without reading its outputs.
+
+  Attributes:
+    model: its number in the fleet.
+    seed: of its training.
+    members: checksum of its row of the membership matrix.
+    sha256: of its npz file.
+    train_accuracy: epoch -> on its own examples.
+    test_accuracy: epoch -> on the population.
+    seconds: its training and predictions took.
+  """
+
+  model: int
+  seed: int
+  members: str
+  sha256: str
+  train_accuracy: Mapping[int, float]
+  test_accuracy: Mapping[int, float]
+  seconds: float
+
+
+class FleetFolder(RunFiles):
+  """The folder of one fleet."""
+
+  def __init__(self, path: str | os.PathLike):
+    super().__init__(path)
+    self._verified: set[int] = set()
+
+  def check(self, plan: FleetPlan) -> None:
+    """Makes sure that the fleet may be kept here, without writing anything.
+
+    Raises:
+      UsageError: the folder cannot be written to, holds something else, or a fleet
+        made otherwise.
+    """
+    self._check_writable()
+    if not self.path.exists():
+      return
+    if not (self.path / FILE).is_file():
+      names = os.listdir(self.path)
+      if any(name != '.lock' and not name.endswith('.tmp') for name in names):
+        raise UsageError(
+          f'--fleet_dir={self}: holds something else than a fleet (no {FILE}): name '
+          'an empty or a new folder'
+        )
+      return
+    stored = self._manifest()
+    lines = differences(stored['key'], plan.key)
+    if lines:
+      raise UsageError(
+        f'--fleet_dir={self}: its shadow models were made otherwise '
+        f'({"; ".join(lines)}): name another --fleet_dir, or delete this one'
+      )
+    missing = sorted(set(plan.epochs) - set(stored['epochs']))
+    if missing:
+      raise UsageError(
+        f'--fleet_dir={self}: its shadow models kept their outputs of the epochs '
+        f'{_listed(stored["epochs"])}, not of {_listed(missing)}: name another '
+        '--fleet_dir, or delete this one'
+      )
+    if plan.hidden and not stored['hidden']:
+      raise UsageError(
+        f'--fleet_dir={self}: its shadow models did not keep hidden states, which '
+        '--attack_features=hidden needs: name another --fleet_dir, or delete this one'
+      )
+
+  def _check_writable(self) -> None:
+    """Looks at the folder, or the nearest one above that is there."""
+    for parent in (self.path, *self.path.absolute().parents):
+      if parent.exists():
+        if not parent.is_dir():
+          raise UsageError(
+            f'--fleet_dir={self}: {parent} is a file, not a folder: name another'
+          )
+        if not os.access(parent, os.W_OK | os.X_OK):
+          raise UsageError(
+            f'--fleet_dir={self}: no permission to write in {parent}: name another'
+          )
+        return
+
+  def _manifest(self) -> dict[str, Any]:
+    try:
+      stored = json.loads((self.path / FILE).read_text(encoding='utf-8'))
+      if stored['format'] != FORMAT:
+        raise UsageError(
+          f'--fleet_dir={self}: was made by another version of rnn_tf (format '
+          f'{stored["format"]}): name another, or delete this one'
+        )
+      fine = (
+        isinstance(stored['key'], dict)
+        and isinstance(stored['hidden'], bool)
+        and all(isinstance(epoch, int) for epoch in stored['epochs'])
+      )
+      if not fine:
+        raise ValueError('a value is of another kind')
+    except (OSError, KeyError, TypeError, ValueError) as error:
+      raise UsageError(
+        f'--fleet_dir={self}: its {FILE} is damaged ({error}): name another, or delete '
+        'this one'
+      ) from error
+    return stored
+
+  @contextlib.contextmanager
+  def open(self, plan: FleetPlan) -> Iterator[FleetPlan]:
+    """Holds the folder's lock and yields the plan that its shadows follow.
+
+    A fleet that is there already keeps what it kept before, if that is more.
+
+    Raises:
+      UsageError: see `check`; or another process is training this fleet.
+    """
+    # Somebody else's folder does not even get a lock.
+    self.check(plan)
+    try:
+      self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+      lock = open(self.path / '.lock', 'w')  # noqa: SIM115
+    except OSError as error:
+      raise UsageError(f'--fleet_dir={self}: {error.strerror}: name another') from error
+    with lock:
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except OSError:
+        raise UsageError(
+          f'--fleet_dir={self}: another process is training these shadow models: wait '
+          'for it, or name another folder'
+        ) from None
+      self.check(plan)
+      for leftover in self.path.glob('.*.tmp'):
+        leftover.unlink()
+      if not (self.path / FILE).exists():
+        self._write_manifest(plan)
+      stored = self._manifest()
+      yield dataclasses.replace(
+        plan, epochs=tuple(stored['epochs']), hidden=stored['hidden']
+      )
+
+  def _write_manifest(self, plan: FleetPlan) -> None:
+    self.write_json(
+      FILE,
+      {
+        'format': FORMAT,
+        'epochs': list(plan.epochs),
+        'hidden': plan.hidden,
+        'key': plan.key,
+      },
+    )
+
+  def write_shadow(self, plan: FleetPlan, model: int, trained: Trained) -> None:
+    """Keeps a shadow; only the owner may read it."""
+    buffer = io.BytesIO()
+    # Not compressed: logits hardly shrink, and are read at every report.
+    np.savez(buffer, **trained.arrays)
+    content = buffer.getvalue()
+    path = self._npz(model)
+    self.write(path.name, content)
+    os.chmod(path, 0o600)
+    info = ShadowInfo(
+      model=model,
+      seed=plan.seeds[model],
+      members=_checksum(plan.members[model]),
+      sha256=hashlib.sha256(content).hexdigest(),
+      train_accuracy=trained.train_accuracy,
+      test_accuracy=trained.test_accuracy,
+      seconds=trained.seconds,
+    )
+    self.write_json(path.with_suffix('.json').name, dataclasses.asdict(info))
+    self._verified.add(model)
+
+  def info(self, plan: FleetPlan, model: int) -> ShadowInfo | None:
+    """Returns what is known of a shadow; None where it is to be trained yet.
+
+    Raises:
+      ValueError: what is there is damaged.
+    """
+    path = self._npz(model)
+    if not path.with_suffix('.json').exists():
+      return None
+    try:
+      values = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+      for name in ('train_accuracy', 'test_accuracy'):
+        values[name] = {int(epoch): float(v) for epoch, v in values[name].items()}
+      info = ShadowInfo(**{**values, 'seconds': float(values['seconds'])})
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+      raise ValueError(f'{path.with_suffix(".json").name}: {error}') from error
+    # The matrix follows from its seed: what was trained on another row is no shadow.
+    expected = model, plan.seeds[model], _checksum(plan.members[model])
+    if (info.model, info.seed, info.members) != expected:
+      raise ValueError(f'{path.stem}: is of other examples')
+    if not set(plan.epochs) <= set(info.train_accuracy) & set(info.test_accuracy):
+      raise ValueError(f'{path.stem}: lacks an epoch')
+    if model not in self._verified:
+      self._verify(plan, info)
+      self._verified.add(model)
+    return info
+
+  def _verify(self, plan: FleetPlan, info: ShadowInfo) -> None:
+    """Raises ValueError unless a shadow's outputs are those that its info tells of."""
+    path = self._npz(info.model)
+    try:
+      with open(path, 'rb') as file:
+        found = hashlib.file_digest(file, 'sha256').hexdigest()
+    except OSError as error:
+      raise ValueError(f'{path.name}: {error.strerror}') from error
+    if found != info.sha256:
+      raise ValueError(f'{path.name}: does not have its checksum')
+    for epoch in plan.epochs:
+      pool, population, _ = self._arrays(plan, info.model, epoch=epoch)
+      own = plan.members[info.model]
+      accuracies = (
+        float((pool.argmax(axis=1) == plan.pool.labels)[own].mean()),
+        float((population.argmax(axis=1) == plan.population.labels).mean()),
+      )
+      if accuracies != (info.train_accuracy[epoch], info.test_accuracy[epoch]):
+        raise ValueError(f'{path.stem}.json: accuracies that its outputs do not have')
+
+  def load(self, plan: FleetPlan, *, epoch: int) -> Shadows:
+    """Returns what all shadows of a plan said at an epoch.
+
+    Raises:
+      UsageError: one is missing or damaged.
+    """
+    infos, outputs = [], []
+    for model in range(len(plan.members)):
+      try:
+        info = self.info(plan, model)
+        if info is None:
+          raise ValueError(f'shadow-{model:04d}: is missing')
+        infos.append(info)
+        outputs.append(self._arrays(plan, model, epoch=epoch))
+      except ValueError as error:
+        raise UsageError(
+          f'--fleet_dir={self}: {error}: start the command again, which trains it anew'
+        ) from error
+    pool, population, hidden = zip(*outputs, strict=True)
+    return Shadows(
+      ids=plan.pool.ids,
+      labels=plan.pool.labels,
+      usable=plan.usable,
+      members=plan.members,
+      logits=np.stack(pool),
+      hidden=np.stack(hidden) if plan.hidden else None,
+      population_labels=plan.population.labels,
+      population_logits=np.stack(population),
+      train_accuracy=np.array([info.train_accuracy[epoch] for info in infos]),
+      test_accuracy=np.array([info.test_accuracy[epoch] for info in infos]),
+    )
+
+  def _arrays(
+    self, plan: FleetPlan, model: int, *, epoch: int
+  ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    n, z, classes = len(plan.pool), len(plan.population), plan.class_count
+    name = self._npz(model).name
+    try:
+      with np.load(self.path / name, allow_pickle=False) as file:
+        pool = file[array_name(epoch, 'pool')]
+        population = file[array_name(epoch, 'population')]
+        hidden = file[array_name(epoch, 'hidden')] if plan.hidden else None
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+      raise ValueError(f'{name}: {error}') from error
+    if pool.shape != (n, classes) or population.shape != (z, classes):
+      raise ValueError(f'{name}: shapes {pool.shape} and {population.shape}')
+    return pool, population, hidden
+
+  def _npz(self, model: int) -> pathlib.Path:
+    return self.path / f'shadow-{model:04d}.npz'
+
+
+def _checksum(row: np.ndarray) -> str:
+  return hashlib.sha256(np.packbits(row).tobytes()).hexdigest()[:16]
+
+
+def _listed(epochs: Sequence[int]) -> str:
+  return ', '.join(map(str, epochs))
+
+
+def differences(old: Any, new: Any, *, name: str = '') -> list[str]:
+  """Returns one `name was x, is y` for each value of two nested dicts that differs."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    return [
+      line
+      for key in dict.fromkeys([*old, *new])
+      for line in differences(old.get(key), new.get(key), name=key)
+    ]
+  return [] if old == new else [f'{name} was {old}, is {new}']

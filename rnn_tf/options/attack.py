@@ -1,0 +1,99 @@
+"""Attack: which run, by which attacks, and what to show."""
+
+import dataclasses
+
+from absl import flags
+
+from rnn_tf import attack_config as config
+from rnn_tf.errors import UsageError, check_at_least, check_choice
+
+_RUN = flags.DEFINE_string(
+  'run', None, 'Folder of a finished run, such as runs/digits-lstm-s0.'
+)
+_ATTACK = flags.DEFINE_list(
+  'attack', ['shadow'], f'Out of {", ".join(config.ATTACKS)}.'
+)
+_NULL_CHECK = flags.DEFINE_bool(
+  'null_check',
+  False,
+  'Also make each attack where there is nothing to find: on permuted membership, and '
+  'on a shadow model in place of the target. An AUC off its null interval is a '
+  'warning.',
+)
+_ANYTIME = flags.DEFINE_bool(
+  'anytime', True, 'Also make each attack with fewer shadows, for the curve.'
+)
+_NUM_EXPOSED = flags.DEFINE_integer(
+  'num_exposed', 20, 'Most exposed members to list, for each attack.'
+)
+_EMBED_IMAGES = flags.DEFINE_bool(
+  'embed_images',
+  False,
+  'Also draw the most exposed members. Their images are training data: mind who reads '
+  'the picture.',
+)
+_LABEL = flags.DEFINE_string(
+  'label',
+  None,
+  'Name of the folder in RUN/attacks/; where not given, one made of the attacks and '
+  'their settings.',
+)
+_OVERWRITE = flags.DEFINE_bool(
+  'overwrite', False, 'Make an attack again that is there already. Keeps the shadows.'
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AttackOptions:
+  """What to attack, how, and where to put it."""
+
+  run: str
+  report: config.ReportConfig
+  null_check: bool
+  anytime: bool
+  num_exposed: int
+  embed_images: bool
+  label: str | None
+  overwrite: bool
+
+
+def from_flags() -> AttackOptions:
+  """Returns the options that the flags describe.
+
+  Raises:
+    UsageError: a value is not allowed, or --run is missing.
+  """
+  if not _RUN.value:
+    raise UsageError('--run is missing: name a run, such as runs/digits-lstm-s0')
+  attacks = tuple(filter(None, _ATTACK.value))
+  if not attacks:
+    raise UsageError(f'--attack is empty: name some of {", ".join(config.ATTACKS)}')
+  for attack in attacks:
+    check_choice('attack', attack, config.ATTACKS)
+  if not set(attacks) & set(config.FLEET_ATTACKS):
+    raise UsageError(
+      f'--attack={",".join(attacks)}: none of them needs shadow models, and the others '
+      'are made while a run is trained (--attacks of rnn_tf.train): add one of '
+      f'{", ".join(config.FLEET_ATTACKS)}'
+    )
+  check_at_least('num_exposed', _NUM_EXPOSED.value, 0)
+  label = _LABEL.value
+  if label is not None and (not label or not _plain(label)):
+    raise UsageError(
+      f'--label={label}: must be a name of letters, digits, dots, dashes, plus signs '
+      'and underscores'
+    )
+  return AttackOptions(
+    run=_RUN.value,
+    report=config.ReportConfig(attacks=attacks),
+    null_check=_NULL_CHECK.value,
+    anytime=_ANYTIME.value,
+    num_exposed=_NUM_EXPOSED.value,
+    embed_images=_EMBED_IMAGES.value,
+    label=label,
+    overwrite=_OVERWRITE.value,
+  )
+
+
+def _plain(name: str) -> bool:
+  return name[0] != '.' and all(c.isalnum() or c in '._-+' for c in name)
