@@ -7,6 +7,7 @@ pyplot's state play no part.
 
 import functools
 import io
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,10 +29,19 @@ GREY = '#6b6b6b'
 SHADES = ('#e8e8e8', '#d6d6d6', '#c4c4c4')
 STAR = {'marker': '*', 'markersize': 11, 'linestyle': ''}
 # The default attacks come first, with the two most distant looks. An attack keeps
-# its look from picture to picture; attacks that are not listed come after these.
-_ATTACKS = ('threshold', 'lr', 'entropy', 'mlp', 'rf', 'knn')
-_LINES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
-_MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+# its look from picture to picture; one that is not listed takes a look that is free.
+_ATTACKS = (
+  *('threshold', 'lr', 'entropy', 'mlp', 'rf', 'knn'),
+  *('shadow', 'lira', 'lira_offline', 'rmia', 'rmia_offline'),
+)
+# The last four are as far from each other and from the others as those are, to
+# readers with protanopia and deuteranopia as well.
+_ATTACK_COLOURS = (*COLOURS, '#8A2BE2', '#332288', '#A0522D', '#004D40')
+_LINES = (
+  *('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))),
+  *((0, (3, 1)), (0, (12, 1)), (0, (2, 1)), (0, (9, 1, 3, 1)), (0, (1, 1, 4, 2))),
+)
+_MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*', '<', 'p', '>')
 _STYLE = {
   'axes.axisbelow': True,
   'axes.edgecolor': GREY,
@@ -192,6 +202,15 @@ def add_legend(figure: Figure, handles: Sequence[Any]) -> None:
   figure.legend(handles=list(handles), loc='outside lower center', ncols=columns)
 
 
+def draw_image(axes: Axes, image: np.ndarray) -> None:
+  """Draws an image, (height, width, channels) float in [0, 1], without axes."""
+  if image.shape[-1] not in (3, 4):
+    image = image.mean(axis=-1)
+  axes.imshow(image, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
+  axes.set(xticks=[], yticks=[])
+  axes.grid(visible=False)
+
+
 def run_colours(runs: Sequence[str]) -> dict[str, str]:
   """Returns each run's colour; of more than seven runs, along a dark-to-light map."""
   names = list(dict.fromkeys(runs))
@@ -220,17 +239,21 @@ class Looks:
   def __init__(self, runs: Sequence[str], attacks: Sequence[str]):
     self._colours = run_colours(runs)
     self._alone = len(self._colours) == 1
-    self._order = list(dict.fromkeys([*_ATTACKS, *attacks]))
-    self._attacks = [name for name in self._order if name in attacks]
+    order = list(dict.fromkeys([*_ATTACKS, *attacks]))
+    self._attacks = [name for name in order if name in attacks]
+    free = [i for i, name in enumerate(_ATTACKS) if name not in attacks]
+    others = [name for name in order if name not in _ATTACKS]
+    self._indices = {name: i for i, name in enumerate(_ATTACKS)} | dict(
+      zip(others, itertools.cycle(free or range(len(_ATTACKS))), strict=False)
+    )
 
   def __call__(self, run: str, attack: str) -> dict[str, Any]:
     """Returns colour, line style and marker, as `Axes.plot` takes them."""
-    index = self._order.index(attack)
-    colour = COLOURS[index % len(COLOURS)] if self._alone else self._colours[run]
+    index = self._indices[attack]
     return {
-      'color': colour,
-      'linestyle': _LINES[index % len(_LINES)],
-      'marker': _MARKERS[index % len(_MARKERS)],
+      'color': _ATTACK_COLOURS[index] if self._alone else self._colours[run],
+      'linestyle': _LINES[index],
+      'marker': _MARKERS[index],
     }
 
   def handles(self, *, lines: bool = True, markers: bool = True) -> list[Line2D]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_tf import privacy_page, tables
+from rnn_tf import attack_section, privacy_page, tables
 from rnn_tf.errors import UsageError
 from rnn_tf.pictures import class_picture, pictures, privacy_pictures, sizes
 from rnn_tf.plot_style import to_png
@@ -127,30 +127,66 @@ def compare(
   """
   report_dir = pathlib.Path(report_dir)
   _check_report_dir(report_dir)
-  files, sections, texts, privates = [], [], [], []
   groups = _by_data_set(records)
-  for name, group in groups.items():
-    private = privacy_page.section(group)
-    shown = _group_pictures(group)
-    for what, figure in (more_pictures or {}).get(name, {}).items():
-      shown[f'{_slug(name)}-{what}.png'] = _CAPTIONS.get(what, what), figure
-    beside = _named(name, privacy_pictures(group))
-    for file, (_, figure) in {**beside, **shown}.items():
-      files.append(_write(report_dir, file, to_png(figure)))
-    text = _table(group)
-    lines = _head(name, group, text)
-    if private is not None:
-      privates.append(private)
-      text += '\n' + private.text
-      lines += [private.text, *_show(beside), '### All runs', '']
-    texts.append(text)
-    sections.append('\n'.join([*lines, *_show(shown)]))
-  text = '\n'.join(texts)
-  for file, content in {**_csv_files(groups, privates), 'table.md': text}.items():
+  parts = [
+    _part(name, group, (more_pictures or {}).get(name, {}))
+    for name, group in groups.items()
+  ]
+  files = [
+    _write(report_dir, file, to_png(figure))
+    for part in parts
+    for file, (_, figure) in part.pictures.items()
+  ]
+  text = '\n'.join(part.text for part in parts)
+  for file, content in {**_csv_files(groups, parts), 'table.md': text}.items():
     files.append(_write(report_dir, file, content.encode()))
-  page = _page(groups, sections, command=command, note=note)
+  page = _page(groups, parts, command=command, note=note)
   files.append(_write(report_dir, PAGE, page.encode()))
   return Comparison(text=text, files=tuple(files))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+  """One data set's part of the page.
+
+  Attributes:
+    text: its tables.
+    section: the part itself.
+    pictures: file name -> caption and picture, all that it shows.
+    private: what there is of private runs, see `_PRIVACY_FILES`.
+    attacked: what there is of attacks with shadow models.
+  """
+
+  text: str
+  section: str
+  pictures: Mapping[str, tuple[str, Figure]]
+  private: privacy_page.Section | None
+  attacked: attack_section.Section | None
+
+
+def _part(
+  name: str, group: Sequence[RunRecord], more_pictures: Mapping[str, Figure]
+) -> _Part:
+  private, attacked = privacy_page.section(group), attack_section.section(group)
+  text = _table(group)
+  lines = _head(name, group, text)
+  beside = _named(name, privacy_pictures(group)), _attack_pictures(attacked)
+  for found, figures in zip((private, attacked), beside, strict=True):
+    if found is not None:
+      text += '\n' + found.text
+      lines += [found.text, *_show(figures)]
+  if private is not None or attacked is not None:
+    lines += ['### All runs', '']
+  shown = _group_pictures(group)
+  for what, figure in more_pictures.items():
+    shown[f'{_slug(name)}-{what}.png'] = _CAPTIONS.get(what, what), figure
+  return _Part(
+    text=text,
+    section='\n'.join([*lines, *_show(shown)]),
+    pictures={**beside[0], **beside[1], **shown},
+    private=private,
+    attacked=attacked,
+  )
 
 
 def _write(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
@@ -194,18 +230,19 @@ def _table(group: Sequence[RunRecord]) -> str:
 
 
 def _csv_files(
-  groups: Mapping[str, Sequence[RunRecord]],
-  privates: Sequence[privacy_page.Section],
+  groups: Mapping[str, Sequence[RunRecord]], parts: Sequence[_Part]
 ) -> dict[str, str]:
   """Returns file -> content, over all data sets; no file is empty."""
   frames = {
     'table.csv': tables.table([record for group in groups.values() for record in group])
   }
   for file, name in _PRIVACY_FILES.items():
-    rows = [
-      row for section in privates for row in getattr(section, name).to_dict('records')
-    ]
+    found = [getattr(part.private, name) for part in parts if part.private]
+    rows = [row for frame in found for row in frame.to_dict('records')]
     frames[file] = pd.DataFrame(rows)
+  attacks = [part.attacked.table for part in parts if part.attacked]
+  if attacks:
+    frames['attacks.csv'] = pd.concat(attacks)
   return {
     file: tables.to_csv(frame) for file, frame in frames.items() if not frame.empty
   }
@@ -218,6 +255,16 @@ def _named(
   return {
     f'{_slug(data_set)}-{name}.png': (_CAPTIONS[name], figure)
     for name, figure in figures.items()
+  }
+
+
+def _attack_pictures(
+  attacked: attack_section.Section | None,
+) -> dict[str, tuple[str, Figure]]:
+  """Returns file name -> caption and picture, nothing where no run was attacked."""
+  return {
+    f'{_slug(picture.subject)}-{picture.name}.png': (picture.caption, picture.figure)
+    for picture in (attacked.pictures if attacked else ())
   }
 
 
@@ -262,7 +309,7 @@ def _head(name: str, group: Sequence[RunRecord], table: str) -> list[str]:
 
 def _page(
   groups: Mapping[str, Sequence[RunRecord]],
-  sections: Sequence[str],
+  parts: Sequence[_Part],
   *,
   command: str,
   note: str,
@@ -279,8 +326,11 @@ def _page(
       'each data set has its own table and pictures.',
       '',
     ]
-  lines += sections
+  lines += [part.section for part in parts]
   lines += ['## Commands that made this', '', '```sh']
   lines += [record.command for record in records]
+  lines += dict.fromkeys(
+    line for part in parts if part.attacked for line in part.attacked.commands
+  )
   lines += [command] * bool(command)
   return '\n'.join([*lines, '```', ''])

@@ -8,6 +8,7 @@ import pandas as pd
 from absl.testing import absltest, parameterized
 
 from rnn_tf import plot_style, plots
+from rnn_tf.attack_config import ATTACKS
 from rnn_tf.attacks import intervals
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -289,9 +290,32 @@ class LooksTest(parameterized.TestCase):
     among = plot_style.Looks(['a'], ['new', 'knn', 'lr', 'threshold'])('a', 'lr')
     self.assertEqual(alone, among)
 
-  def test_an_unknown_attack_gets_a_look(self):
-    looks = plot_style.Looks(['a'], ['threshold', 'lira'])
-    self.assertNotEqual(looks('a', 'lira'), looks('a', 'threshold'))
+  def test_unknown_attacks_get_looks_that_are_free(self):
+    attacks = [*ATTACKS[:6], 'shadow fc-sorted', 'shadow gb-logits', 'mine']
+    for runs in (['a'], ['a', 'b']):
+      looks = plot_style.Looks(runs, attacks)
+      found = [looks('a', attack) for attack in attacks]
+      for part in ('linestyle', 'marker', *['color'] * (len(runs) == 1)):
+        self.assertLen({look[part] for look in found}, len(attacks))
+
+  def test_more_unknown_attacks_than_looks_get_one(self):
+    attacks = [*ATTACKS, *(f'new{i}' for i in range(30))]
+    self.assertLen(plot_style.Looks(['a'], attacks).handles(), len(attacks))
+
+  def test_every_attack_has_a_look_of_its_own(self):
+    looks = plot_style.Looks(['a'], ATTACKS)
+    for part in ('color', 'linestyle', 'marker'):
+      self.assertLen({looks('a', attack)[part] for attack in ATTACKS}, len(ATTACKS))
+
+  @parameterized.parameters(
+    ('threshold', '#0072B2', '-', 'o'),
+    ('lr', '#D55E00', '--', 's'),
+    ('knn', '#56B4E9', (0, (8, 2)), 'P'),
+    ('shadow', '#000000', (0, (3, 1)), 'X'),
+  )
+  def test_an_attacks_look_is_fixed(self, attack, colour, line, marker):
+    look = plot_style.Looks(['a'], ATTACKS)('a', attack)
+    self.assertEqual(look, {'color': colour, 'linestyle': line, 'marker': marker})
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ from absl.testing import absltest
 
 from rnn_tf import plots, records, reporting
 from rnn_tf.errors import UsageError
-from tests import fake_runs
+from tests import fake_attacks, fake_runs
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -158,6 +158,53 @@ class CompareTest(fake_runs.RunsCase):
   def test_damaged_scores_of_a_pair_write_nothing(self):
     found = [self.load('a', privacy=fake_runs.private()), self.load('b')]
     (self.root / 'runs/a/scores/epoch-0004.npz').write_bytes(b'no zip')
+    with self.assertRaisesRegex(UsageError, 'damaged'):
+      reporting.compare(found, self.out)
+    self.assertFalse(self.out.exists())
+
+  def test_attacked_runs_have_a_section_with_its_pictures_and_files(self):
+    command = 'python -m rnn_tf.attack --run=runs/a --attack=lira'
+    attack = {'members': 60, 'nonmembers': 50, 'num_shadows': 4, 'command': command}
+    found = [self.load('a'), self.load('b', seed=1)]
+    fake_attacks.write(found[0].folder.path, **attack)
+    made = reporting.compare(found, self.out, command='python -m rnn_tf.report')
+    first = contents(self.out)
+    page = first['README.md'].decode()
+    start = page.index('### Attacks with shadow models')
+    section = page[start : page.index('### All runs')]
+    names = ['digits-attack_comparison', 'a-attack_roc', 'a-attack_anytime']
+    for name in names:
+      self.assertIn(f']({name}.png)', section)
+      self.assertIn(f'{name}.png', first)
+    self.assertIn('(attacks.csv)', section)
+    self.assertLen(first['attacks.csv'].splitlines(), 1 + 4)
+    self.assertIn('PPV, 1% members', made.text)
+    self.assertIn(f'{command}\npython -m rnn_tf.report\n', page)
+    self.assertEqual({path.name for path in made.files}, set(first))
+    reporting.compare(found, self.out, command='python -m rnn_tf.report')
+    self.assertEqual(first, contents(self.out))
+
+  @WITHOUT_PICTURES
+  def test_attacks_on_several_data_sets_share_a_file(self):
+    found = [self.load('a'), self.load('m', dataset='mnist')]
+    for record in found:
+      options = {'dataset': record.data.name, 'attacks': ('threshold',)}
+      fake_attacks.write(record.folder.path, **options)
+    reporting.compare(found, self.out)
+    rows = (self.out / 'attacks.csv').read_text().splitlines()
+    self.assertEqual(
+      [row.split(',')[1] for row in rows], ['dataset', 'digits', 'mnist']
+    )
+    page = (self.out / 'README.md').read_text()
+    self.assertEqual(page.count('### Attacks with shadow models'), 2)
+    # The same command line is there once.
+    self.assertEqual(page.count(fake_attacks.COMMAND), 1)
+
+  @WITHOUT_PICTURES
+  def test_damaged_attacks_write_nothing(self):
+    found = [self.load('a'), self.load('m', dataset='mnist')]
+    folder = fake_attacks.write(found[1].folder.path, dataset='mnist')
+    (folder / 'attack.json').write_text('{}')
     with self.assertRaisesRegex(UsageError, 'damaged'):
       reporting.compare(found, self.out)
     self.assertFalse(self.out.exists())

@@ -1,0 +1,58 @@
+"""Attacks a finished run with shadow models.
+
+python -m rnn_tf.attack --run=runs/mnist-lstm-s0 --attack=shadow --num_shadows=10
+python -m rnn_tf.attack --run=runs/cifar10-lstm-s0 --attack=threshold,lira,rmia
+"""
+
+import sys
+
+from rnn_tf import launch
+from rnn_tf.options import (
+  attack,
+  fleet,
+  overwrite,
+  shadow_attack,
+  source,
+  target,
+)
+from rnn_tf.runs import finished_run
+
+OPTIONS = (target, attack, fleet, shadow_attack, source, overwrite)
+
+INTERRUPTED = (
+  'interrupted: the shadow models that are trained are kept; the same command goes on'
+)
+
+
+def main() -> None:
+  """Trains the shadow models that are missing, attacks, and prints the result."""
+  options = attack.from_flags()
+  shadow_attack.check_used(options.report.attacks, flag='attack')
+  settings = {
+    'fleet': fleet.from_flags(),
+    'attack': shadow_attack.from_flags(),
+    'where': fleet.options(),
+  }
+  run = finished_run(options.run)
+  from rnn_tf import attack_page, attack_records, shadow_audit
+
+  asked = shadow_audit.request(run, options, source=source.from_flags(), **settings)
+  if shadow_audit.made(asked) and not options.overwrite:
+    launch.LOG.info('%s is there already; --overwrite makes it again', asked.folder)
+    record = attack_records.load(asked.folder.path)
+  else:
+    record = shadow_audit.attack(asked)
+  print(attack_page.text(record))
+  print(f'results: {asked.folder}/ (report.md, tables, pictures)')
+
+
+if __name__ == '__main__':
+  sys.exit(
+    launch.run(
+      main,
+      command='python -m rnn_tf.attack',
+      description=__doc__,
+      options=OPTIONS,
+      interrupted=INTERRUPTED,
+    )
+  )
