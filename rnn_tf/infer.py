@@ -7,19 +7,19 @@ import pathlib
 import sys
 
 from rnn_tf import launch
-from rnn_tf.errors import UsageError, closest_match
+from rnn_tf.errors import UsageError
 from rnn_tf.options import inference as inference_options
-from rnn_tf.options import source
+from rnn_tf.options import source, target
 from rnn_tf.run_files import write_atomically
-from rnn_tf.runs import RunFolder
+from rnn_tf.runs import RunFolder, finished_run
 
-OPTIONS = (inference_options, source)
+OPTIONS = (target, inference_options, source)
 
 
 def main() -> None:
   """Prints predictions and scores, and writes pictures and tables."""
   options = inference_options.from_flags()
-  folder = _finished_run(options.run)
+  folder = finished_run(options.run)
   out = pathlib.Path(options.output_dir or folder.path / 'inference')
   from rnn_tf import inference
   from rnn_tf.plot_style import to_png
@@ -51,24 +51,6 @@ def main() -> None:
   print(f'results: {out}/')
   if options.show:
     inference.show(examples, title=title)
-
-
-def _finished_run(path: str) -> RunFolder:
-  folder = RunFolder(path)
-  if not (folder.path / 'config.json').is_file():
-    found = sorted(folder.path.parent.glob('*/config.json'))
-    names = [str(config.parent) for config in found]
-    raise UsageError(
-      f'--run={path}: no run there{closest_match(path, names)}; runs beside it: '
-      f'{", ".join(names) or "none, train one first"}'
-    )
-  folder.config()
-  if not folder.finished:
-    raise UsageError(
-      f'--run={path}: not finished; the command that started it resumes it: '
-      f'{folder.record().get("command", "python -m rnn_tf.train")}'
-    )
-  return folder
 
 
 def _predict(

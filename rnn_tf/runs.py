@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from rnn_tf import config as configs
-from rnn_tf.errors import UsageError
+from rnn_tf.errors import UsageError, closest_match
 from rnn_tf.run_files import RunFiles
 
 FORMAT = 1
@@ -35,7 +35,15 @@ RESULT = {
 }
 """What result.json holds."""
 
-OWN_FOLDERS = ('checkpoint', 'inference', 'plots', 'scores', 'tensorboard', 'weights')
+OWN_FOLDERS = (
+  'attacks',
+  'checkpoint',
+  'inference',
+  'plots',
+  'scores',
+  'tensorboard',
+  'weights',
+)
 
 
 class RunFolder(RunFiles):
@@ -223,3 +231,26 @@ class RunFolder(RunFiles):
     ]:
       if int(path.name.removeprefix('epoch-').split('.')[0]) > epoch:
         path.unlink()
+
+
+def finished_run(path: str) -> RunFolder:
+  """Returns the folder that `--run` names.
+
+  Raises:
+    UsageError: there is no run in it, or it is not finished.
+  """
+  folder = RunFolder(path)
+  if not (folder.path / 'config.json').is_file():
+    found = sorted(folder.path.parent.glob('*/config.json'))
+    names = [str(config.parent) for config in found]
+    raise UsageError(
+      f'--run={path}: no run there{closest_match(path, names)}; runs beside it: '
+      f'{", ".join(names) or "none, train one first"}'
+    )
+  folder.config()
+  if not folder.finished:
+    raise UsageError(
+      f'--run={path}: not finished; the command that started it resumes it: '
+      f'{folder.record().get("command", "python -m rnn_tf.train")}'
+    )
+  return folder

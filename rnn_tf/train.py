@@ -15,6 +15,7 @@ from rnn_tf.options import (
   data,
   fleet,
   model,
+  overwrite,
   privacy,
   privacy_report,
   run,
@@ -34,6 +35,7 @@ OPTIONS = (
   fleet,
   shadow_attack,
   run,
+  overwrite,
 )
 
 

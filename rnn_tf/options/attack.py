@@ -1,4 +1,4 @@
-"""Attack: which run, by which attacks, and what to show."""
+"""Attack: by which attacks, and what to show."""
 
 import dataclasses
 
@@ -6,10 +6,8 @@ from absl import flags
 
 from rnn_tf import attack_config as config
 from rnn_tf.errors import UsageError, check_at_least, check_choice
+from rnn_tf.options import overwrite, target
 
-_RUN = flags.DEFINE_string(
-  'run', None, 'Folder of a finished run, such as runs/digits-lstm-s0.'
-)
 _ATTACK = flags.DEFINE_list(
   'attack', ['shadow'], f'Out of {", ".join(config.ATTACKS)}.'
 )
@@ -38,9 +36,6 @@ _LABEL = flags.DEFINE_string(
   'Name of the folder in RUN/attacks/; where not given, one made of the attacks and '
   'their settings.',
 )
-_OVERWRITE = flags.DEFINE_bool(
-  'overwrite', False, 'Make an attack again that is there already. Keeps the shadows.'
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,8 +58,7 @@ def from_flags() -> AttackOptions:
   Raises:
     UsageError: a value is not allowed, or --run is missing.
   """
-  if not _RUN.value:
-    raise UsageError('--run is missing: name a run, such as runs/digits-lstm-s0')
+  run = target.from_flags()
   attacks = tuple(filter(None, _ATTACK.value))
   if not attacks:
     raise UsageError(f'--attack is empty: name some of {", ".join(config.ATTACKS)}')
@@ -84,14 +78,14 @@ def from_flags() -> AttackOptions:
       'and underscores'
     )
   return AttackOptions(
-    run=_RUN.value,
+    run=run,
     report=config.ReportConfig(attacks=attacks),
     null_check=_NULL_CHECK.value,
     anytime=_ANYTIME.value,
     num_exposed=_NUM_EXPOSED.value,
     embed_images=_EMBED_IMAGES.value,
     label=label,
-    overwrite=_OVERWRITE.value,
+    overwrite=overwrite.from_flags(),
   )
 
 

@@ -1,16 +1,14 @@
-"""Inference: which run, and what to show of it."""
+"""Inference: what to show of a run."""
 
 import dataclasses
 
 from absl import flags
 
-from rnn_tf.errors import UsageError, check_at_least, check_choice
+from rnn_tf.errors import check_at_least, check_choice
+from rnn_tf.options import target
 
 WEIGHTS = ('best', 'final')
 
-_RUN = flags.DEFINE_string(
-  'run', None, 'Folder of a finished run, such as runs/digits-lstm-s0.'
-)
 _WEIGHTS = flags.DEFINE_string(
   'weights',
   WEIGHTS[0],
@@ -44,12 +42,11 @@ def from_flags() -> InferenceOptions:
   Raises:
     UsageError: a value is not allowed, or --run is missing.
   """
-  if not _RUN.value:
-    raise UsageError('--run is missing: name a run, such as runs/digits-lstm-s0')
+  run = target.from_flags()
   check_choice('weights', _WEIGHTS.value, WEIGHTS)
   check_at_least('num_examples', _NUM_EXAMPLES.value, 1)
   return InferenceOptions(
-    run=_RUN.value,
+    run=run,
     weights=_WEIGHTS.value,
     num_examples=_NUM_EXAMPLES.value,
     show=_SHOW.value,

@@ -4,13 +4,12 @@ import dataclasses
 
 from absl import flags
 
+from rnn_tf.options import overwrite
+
 _RUN_DIR = flags.DEFINE_string(
   'run_dir',
   None,
   'Folder of the run; where not given, runs/ plus a name such as cifar10-lstm-s0.',
-)
-_OVERWRITE = flags.DEFINE_bool(
-  'overwrite', False, 'Delete what an earlier run left in the folder, and start again.'
 )
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'Print what would be done, write nothing, and stop.'
@@ -29,5 +28,5 @@ class RunOptions:
 def from_flags() -> RunOptions:
   """Returns the run options that the flags describe."""
   return RunOptions(
-    run_dir=_RUN_DIR.value, overwrite=_OVERWRITE.value, dry_run=_DRY_RUN.value
+    run_dir=_RUN_DIR.value, overwrite=overwrite.from_flags(), dry_run=_DRY_RUN.value
   )
