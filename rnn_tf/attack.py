@@ -1,7 +1,7 @@
 """Attacks a finished run with shadow models.
 
-python -m rnn_tf.attack --run=runs/mnist-lstm-s0 --attack=shadow --num_shadows=10
-python -m rnn_tf.attack --run=runs/cifar10-lstm-s0 --attack=threshold,lira,rmia
+python -m rnn_tf.train --train_fraction=0.5 --nonmembers=holdout --run_dir=runs/half
+python -m rnn_tf.attack --run=runs/half --attack=threshold,shadow,lira,rmia
 """
 
 import sys
@@ -34,10 +34,10 @@ def main() -> None:
     'where': fleet.options(),
   }
   run = finished_run(options.run)
-  from rnn_tf import attack_page, attack_records, shadow_audit
+  from rnn_tf import attack_page, attack_records, attack_request, shadow_audit
 
-  asked = shadow_audit.request(run, options, source=source.from_flags(), **settings)
-  if shadow_audit.made(asked) and not options.overwrite:
+  asked = attack_request.request(run, options, source=source.from_flags(), **settings)
+  if attack_request.made(asked) and not options.overwrite:
     launch.LOG.info('%s is there already; --overwrite makes it again', asked.folder)
     record = attack_records.load(asked.folder.path)
   else:

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import hashlib
 import logging
 import math
 import os
@@ -53,11 +54,28 @@ _SHARES = frozenset(
 _SIGNED = frozenset(('score', 'threshold'))
 
 
+WEIGHTS = 'weights/final.weights.h5'
+"""What is attacked, in the run's folder."""
+
+
+def weights_checksum(run_path: pathlib.Path) -> str | None:
+  """Returns what tells a run's weights from those of another training.
+
+  None where the run keeps none.
+  """
+  try:
+    with open(run_path / WEIGHTS, 'rb') as file:
+      return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
+  except OSError:
+    return None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetInfo:
   """The model under attack.
 
   Attributes:
+    weights: what `weights_checksum` gave when it was attacked.
     train_accuracy: share of its training examples that it classifies correctly.
     test_accuracy: share of the test images.
     train_size: examples that it was trained on.
@@ -66,6 +84,7 @@ class TargetInfo:
     nonmembers: `test` or `holdout`, see `config.DataConfig`.
   """
 
+  weights: str
   train_accuracy: float
   test_accuracy: float
   train_size: int

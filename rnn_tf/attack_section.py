@@ -83,9 +83,11 @@ def section(records: Sequence[RunRecord]) -> Section | None:
 def _attacks(record: RunRecord) -> list[AttackRecord]:
   """Returns the attacks on a run, named as the run is named here."""
   expected = record.data.name, record.config.model.label(), record.epochs
+  weights = attack_records.weights_checksum(record.folder.path)
   attacks = []
   for attack in attack_records.load_all(record.folder):
-    if (attack.dataset, attack.model, attack.epoch) != expected:
+    other = weights is not None and attack.target.weights != weights
+    if other or (attack.dataset, attack.model, attack.epoch) != expected:
       raise UsageError(
         f'{attack.folder}: is an attack on another training ({attack.dataset}, '
         f'{attack.model}, {attack.epoch} epochs) than that of {record.folder}: make it '

@@ -153,5 +153,8 @@ def about_null_checks(record: AttackRecord) -> list[str]:
   failed = null_check.warnings(checks)
   if not failed:
     return [f'All {len(checks)} null checks hold: nothing is found where nothing is.']
-  counted = f'{len(failed)} of {len(checks)} null checks'
-  return [f'**{counted} found what is not there:**', *failed]
+  head = (
+    f'**{len(failed)} of {len(checks)} null checks lie outside their 95% intervals**, '
+    f'{len(checks) / 20:.1f} of as many do so by chance:'
+  )
+  return [head, *failed]

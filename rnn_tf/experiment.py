@@ -13,19 +13,18 @@ from rnn_tf import (
   run_start,
   training,
 )
-from rnn_tf.attacks import tf_privacy
+from rnn_tf.attacks import fleet_attacks, tf_privacy
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.dp import guarantee, randomness
 from rnn_tf.errors import UsageError
-from rnn_tf.fleets import fleet
+from rnn_tf.fleets import fleet as fleets
 from rnn_tf.fleets import plan as fleet_plan
-from rnn_tf.fleets.folder import FleetFolder
-from rnn_tf.fleets.plan import FleetPlan
+from rnn_tf.fleets.fleet import Fleet
 from rnn_tf.launch import LOG
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
 from rnn_tf.runs import RunFolder
-from rnn_tf.stack import tf
+from rnn_tf.stack import keras, tf
 
 
 def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
@@ -82,8 +81,8 @@ def train(
   """Trains `config` into `folder`, or goes on with what is there.
 
   Raises:
-    UsageError: the request cannot be met; a new folder is not created then, but
-      where memory runs out.
+    UsageError: the request cannot be met; the folder is as it was then, but where
+      memory runs out.
   """
   try:
     _train(config, folder, source, options=options, overwrite=overwrite)
@@ -103,10 +102,9 @@ def _train(
   overwrite: bool,
 ) -> None:
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
-  steps = config.training.steps_per_epoch(len(data.train))
+  config.training.steps_per_epoch(len(data.train))
   engine = _engine(config, folder, overwrite=overwrite)
   promise = _promise(config, folder, examples=len(data.train), overwrite=overwrite)
-  needed = _fleet_plan(config, data, engine=engine, options=options)
   model = engines.build(
     config,
     engine=engine,
@@ -115,18 +113,45 @@ def _train(
     num_classes=len(data.class_names),
     examples=len(data.train),
   )
+  # Before the run's folder is touched: what a fleet cannot do is known then.
+  fleet = _fleet(config, data, engine=engine, options=options)
   folder.open(config, overwrite=overwrite)
   parameters = model.count_params()
   run_start.record(
     config, folder, data=data, parameters=parameters, engine=engine, promise=promise
   )
-  ready = needed and fleet.prepare(*needed, strategy=options.strategy)
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
   _announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
+  batches = engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch)
+  _fit(
+    config,
+    folder,
+    data=data,
+    model=model,
+    batches=batches,
+    checkpoints=checkpoints,
+    promise=promise,
+    fleet=fleet,
+  )
+  _finish(folder, checkpoints, promise=promise)
+
+
+def _fit(
+  config: RunConfig,
+  folder: RunFolder,
+  *,
+  data: datasets.Data,
+  model: keras.Model,
+  batches: training.Batches,
+  checkpoints: training.Checkpoints,
+  promise: guarantee.Guarantee | None,
+  fleet: Fleet | None,
+) -> None:
+  """Trains the epochs that are to come, watched by the callbacks."""
   inputs = models.inputs(config.model, data.train.images)
   evaluation, privacy = run_audit.observers(
     config,
@@ -135,7 +160,7 @@ def _train(
     model=model,
     inputs=inputs,
     promise=promise,
-    fleet=ready,
+    fleet=fleet,
   )
   journal = callbacks.Journal(
     folder,
@@ -146,21 +171,21 @@ def _train(
     show=LOG.info,
     epsilon=promise and promise.epsilon,
   )
+  steps = config.training.steps_per_epoch(len(data.train))
   bar = callbacks.ProgressBar(steps, config.training.epochs)
   training.fit(
     model,
     inputs,
     data.train.labels,
-    batches=engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch),
+    batches=batches,
     callbacks=[*[bar] * sys.stderr.isatty(), evaluation, privacy, journal],
   )
-  _finish(folder, checkpoints, promise=promise)
 
 
-def _fleet_plan(
+def _fleet(
   config: RunConfig, data: datasets.Data, *, engine: str, options: FleetOptions
-) -> tuple[FleetPlan, FleetFolder] | None:
-  """Returns the shadow models that the reports need, and their folder, checked."""
+) -> Fleet | None:
+  """Returns the shadow models that the reports need, trained."""
   if not run_audit.needs_fleet(config):
     return None
   needed = fleet_plan.plan(
@@ -171,7 +196,15 @@ def _fleet_plan(
     hidden=run_audit.needs_hidden(config),
     engine=engine,
   )
-  return needed, fleet.folder_of(needed, options)
+  fleet_attacks.check(
+    config.report.attacks,
+    needed.memberships(),
+    config=config.attack,
+    class_count=len(data.class_names),
+    seed=config.training.seed,
+  )
+  place = fleets.folder_of(needed, options)
+  return fleets.prepare(needed, place, strategy=options.strategy)
 
 
 def _announce(

@@ -98,6 +98,14 @@ def observers(
   return evaluation, privacy
 
 
+def delta(promise: guarantee.Guarantee | None, examples: int) -> float:
+  """Returns the delta that an attack's lower bound on epsilon is held against.
+
+  A plain run has a lower bound too: what no smaller epsilon could claim of it.
+  """
+  return accounting.default_delta(examples) if promise is None else promise.delta
+
+
 def _audit(
   config: RunConfig,
   data: datasets.Data,
@@ -105,11 +113,6 @@ def _audit(
   promise: guarantee.Guarantee | None,
   fleet: Fleet | None,
 ) -> Callable[[Signals, int, Mapping[str, float]], Report]:
-  # A plain run has a lower bound too: what no smaller epsilon could claim of it.
-  delta = (
-    accounting.default_delta(len(data.train)) if promise is None else promise.delta
-  )
-
   def run(signals: Signals, epoch: int, logs: Mapping[str, float]) -> Report:
     return audit.run(
       signals,
@@ -121,7 +124,7 @@ def _audit(
       val_accuracy=float(logs['val_accuracy']),
       seed=config.training.seed,
       epsilon=promise and promise.epsilon(epoch),
-      delta=delta,
+      delta=delta(promise, len(data.train)),
       fleet=fleet and _ask(config, signals, fleet, epoch=epoch, data=data),
     )
 

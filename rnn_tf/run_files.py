@@ -20,12 +20,21 @@ METRICS = ('epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy')
 """Columns that metrics.csv has at least."""
 
 
-def write_atomically(path: pathlib.Path, content: bytes) -> None:
-  """Writes `content` to `path` by way of a temporary file in the same folder."""
+def write_atomically(
+  path: pathlib.Path, content: bytes, *, private: bool = False
+) -> None:
+  """Writes `content` to `path` by way of a temporary file in the same folder.
+
+  Args:
+    path: of the file.
+    content: of the file.
+    private: let the owner alone read it, from its first moment on.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
-    with open(temporary, 'wb') as file:
+    mode = 0o600 if private else 0o666
+    with open(temporary, 'wb', opener=lambda *args: os.open(*args, mode)) as file:
       file.write(content)
       file.flush()
       os.fsync(file.fileno())
@@ -63,16 +72,15 @@ class RunFiles:
     text = json.dumps(value, indent=2, allow_nan=False) + '\n'
     self.write(name, text.encode())
 
-  def write(self, name: str, content: bytes) -> None:
-    """Writes a file of the run."""
-    write_atomically(self.path / name, content)
+  def write(self, name: str, content: bytes, *, private: bool = False) -> None:
+    """Writes a file of the run, see `write_atomically`."""
+    write_atomically(self.path / name, content, private=private)
 
   def write_npz(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays as a compressed npz that only the owner may read."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    self.write(name, buffer.getvalue())
-    os.chmod(self.path / name, 0o600)
+    self.write(name, buffer.getvalue(), private=True)
 
   def read_npz(self, name: str, *, needs: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """Returns the arrays of an npz file; nothing in it is unpickled.

@@ -1,9 +1,7 @@
 """A finished run attacked with shadow models, put together from its parts."""
 
-import dataclasses
 import shlex
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,118 +17,31 @@ from rnn_tf import (
   run_start,
   training,
 )
-from rnn_tf import config as configs
-from rnn_tf.attack_config import FLEET_ATTACKS, AttackConfig, FleetConfig
 from rnn_tf.attack_records import AttackRecord, ShadowSummary, TargetInfo
-from rnn_tf.attacks import anytime, audit, exposure, null_check, shadow
+from rnn_tf.attack_request import Request, held
+from rnn_tf.attacks import (
+  anytime,
+  audit,
+  exposure,
+  fleet_attacks,
+  null_check,
+  shadow,
+)
 from rnn_tf.attacks.results import ENTIRE, Report, to_arrays
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import RunConfig
-from rnn_tf.dp import accounting, guarantee
+from rnn_tf.dp import guarantee
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import fleet as fleets
 from rnn_tf.fleets import plan as fleet_plan
 from rnn_tf.fleets import trainer
 from rnn_tf.launch import LOG
-from rnn_tf.options.attack import AttackOptions
-from rnn_tf.options.fleet import FleetOptions
-from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles
 from rnn_tf.runs import RunFolder
+from rnn_tf.stack import tf
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Request:
-  """What is asked for.
-
-  Attributes:
-    run: the target, finished.
-    config: the target's, with the report, the fleet and the attack of this request.
-    options: what else to make.
-    source: where the data lies.
-    fleet: how and where to train shadows.
-  """
-
-  run: RunFolder
-  config: RunConfig
-  options: AttackOptions
-  source: Source
-  fleet: FleetOptions
-
-  @property
-  def attacks(self) -> tuple[str, ...]:
-    """Names of the attacks."""
-    return self.config.report.attacks
-
-  @property
-  def folder(self) -> RunFiles:
-    """Where the attack is written."""
-    return RunFiles(self.run.path / 'attacks' / (self.options.label or self._name()))
-
-  def _name(self) -> str:
-    fleet, default = self.config.fleet, FleetConfig()
-    parts = ['+'.join(self.attacks)]
-    if 'shadow' in self.attacks:
-      parts.append(self.config.attack.label())
-    parts.append(f'{fleet.shadow_split}{fleet.num_shadows}')
-    if fleet.shadow_train_size is not None:
-      parts.append(f'of{fleet.shadow_train_size}')
-    if fleet.shadow_seed != default.shadow_seed:
-      parts.append(f's{fleet.shadow_seed}')
-    return '-'.join(parts)
-
-
-def request(
-  run: RunFolder,
-  options: AttackOptions,
-  *,
-  fleet: FleetConfig,
-  attack: AttackConfig,
-  source: Source,
-  where: FleetOptions,
-) -> Request:
-  """Returns a request that can be met as far as flags alone tell.
-
-  Raises:
-    UsageError: it cannot.
-  """
-  config = dataclasses.replace(
-    run.config(), report=options.report, fleet=fleet, attack=attack
-  )
-  asked = Request(run=run, config=config, options=options, source=source, fleet=where)
-  _check_folder(asked)
-  return asked
-
-
-def _check_folder(asked: Request) -> None:
-  if asked.options.overwrite or not made(asked):
-    return
-  record = attack_records.load(asked.folder.path)
-  before = _settings(record.attacks, record.fleet, record.attack)
-  now = _settings(asked.attacks, asked.config.fleet, asked.config.attack)
-  lines = [
-    f'{name} was {before[name]}, is {value}'
-    for name, value in now.items()
-    if before[name] != value
-  ]
-  if lines:
-    raise UsageError(
-      f'{asked.folder} holds an attack with other flags ({"; ".join(lines)}): give '
-      'another --label, or --overwrite'
-    )
-
-
-def _settings(
-  attacks: Sequence[str], fleet: FleetConfig, attack: AttackConfig
-) -> dict[str, Any]:
-  values = {**configs.to_json(fleet), **configs.to_json(attack)}
-  return {'--attack': list(attacks), **{f'--{k}': v for k, v in values.items()}}
-
-
-def made(asked: Request) -> bool:
-  """Returns whether the attack is there already."""
-  return (asked.folder.path / attack_records.FILE).is_file()
+_LIKE = 0.1
+"""Share of the target's training examples by which a shadow may have more or fewer."""
 
 
 def attack(asked: Request) -> AttackRecord:
@@ -139,7 +50,18 @@ def attack(asked: Request) -> AttackRecord:
   Raises:
     UsageError: the request cannot be met; the run is left as it was.
   """
+  try:
+    return _attack(asked)
+  except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    raise UsageError(
+      f'--run={asked.run}: not enough memory ({str(error).splitlines()[0]}): give '
+      '--fleet=sequential, or fewer shadows'
+    ) from error
+
+
+def _attack(asked: Request) -> AttackRecord:
   config = asked.config
+  weights = attack_records.weights_checksum(asked.run.path)
   engine, promise = run_start.begun_with(asked.run)
   launch.set_up_tensorflow(
     config.training,
@@ -155,20 +77,49 @@ def attack(asked: Request) -> AttackRecord:
     hidden=run_audit.needs_hidden(config),
     engine=engine,
   )
+  fleet_attacks.check(asked.attacks, plan.memberships(), **_settings(config, data))
+  _warn_of_sizes(plan, len(data.train))
   place = fleets.folder_of(plan, asked.fleet)
   signals = _signals(asked, data)
-  ready = fleets.prepare(
-    plan,
-    place,
-    strategy=asked.fleet.strategy,
-    seconds_per_epoch=lambda: _seconds_per_epoch(asked.run, plan, len(data.train)),
-  )
-  record, report = _attack(asked, signals, ready, data=data, promise=promise)
-  _write(asked, record, report, signals, data)
+  seconds = _seconds_per_epoch(asked.run, plan, len(data.train))
+  with held(asked):
+    ready = fleets.prepare(
+      plan,
+      place,
+      strategy=asked.fleet.strategy,
+      seconds_per_epoch=lambda: seconds,
+    )
+    del plan
+    record, report = _findings(asked, signals, ready, data=data, promise=promise)
+    if attack_records.weights_checksum(asked.run.path) != weights:
+      raise UsageError(
+        f'--run={asked.run}: has been trained again meanwhile: start the command again'
+      )
+    _write(asked, record, report, signals, data)
   return record
 
 
-def _attack(
+def _settings(config: RunConfig, data: datasets.Data) -> dict[str, Any]:
+  """Returns what every function that attacks with a fleet wants to know."""
+  return {
+    'config': config.attack,
+    'class_count': len(data.class_names),
+    'seed': config.training.seed,
+  }
+
+
+def _warn_of_sizes(plan: fleet_plan.FleetPlan, train_size: int) -> None:
+  """Says so where shadows are not trained as the target was."""
+  if abs(plan.train_size - train_size) > _LIKE * train_size:
+    LOG.warning(
+      'the shadow models are trained on %d examples each, the target on %d: it is not '
+      'one of their kind, and the attacks are the weaker for it',
+      plan.train_size,
+      train_size,
+    )
+
+
+def _findings(
   asked: Request,
   signals: Signals,
   ready: fleets.Fleet,
@@ -180,13 +131,9 @@ def _attack(
   config, epoch = asked.config, asked.config.training.epochs
   shadows = ready.shadows(epoch)
   LOG.info('attacking with %d shadow models', len(shadows))
-  settings = {
-    'config': config.attack,
-    'class_count': len(data.class_names),
-    'seed': config.training.seed,
-  }
+  settings = _settings(config, data)
   findings = audit.ask_fleet(signals, asked.attacks, shadows, **settings)
-  target = _target(config, signals, data)
+  target = _target(asked, signals, data)
   report = audit.run(
     signals,
     config=config.report,
@@ -197,12 +144,12 @@ def _attack(
     val_accuracy=target.test_accuracy,
     seed=config.training.seed,
     epsilon=promise and promise.epsilon(epoch),
-    delta=promise.delta if promise else accounting.default_delta(len(data.train)),
+    delta=run_audit.delta(promise, len(data.train)),
     fleet=findings,
   )
   record = AttackRecord(
     label=asked.folder.path.name,
-    run=asked.run.path.name,
+    run=asked.run.path.resolve().name,
     command=shlex.join(['python', '-m', 'rnn_tf.attack', *sys.argv[1:]]),
     dataset=data.name,
     model=config.model.label(),
@@ -215,8 +162,8 @@ def _attack(
     shadows=_summaries(ready),
     results=report.results,
     **_of_shadow(findings, signals),
-    null_checks=_null_checks(asked, signals, shadows, findings, **settings),
-    anytime=_anytime(asked, signals, shadows, **settings),
+    null_checks=_null_checks(asked, signals, shadows, **settings),
+    anytime=_anytime(asked, signals, shadows, findings, **settings),
     exposed=_exposed(asked, report, signals, shadows),
   )
   return record, report
@@ -252,7 +199,7 @@ def _signals(asked: Request, data: datasets.Data) -> Signals:
     image_shape=data.train.images.shape[1:],
     num_classes=len(data.class_names),
   )
-  training.load_weights(model, asked.run.path / 'weights' / 'final.weights.h5')
+  training.load_weights(model, asked.run.path / attack_records.WEIGHTS)
   hidden = run_audit.needs_hidden(config)
   predict = trainer.predictor(model, hidden=hidden, streams=None)
 
@@ -274,14 +221,15 @@ def _seconds_per_epoch(
   return float(np.median(seconds[1:] or seconds)) * plan.train_size / examples
 
 
-def _target(config: RunConfig, signals: Signals, data: datasets.Data) -> TargetInfo:
+def _target(asked: Request, signals: Signals, data: datasets.Data) -> TargetInfo:
   return TargetInfo(
+    weights=attack_records.weights_checksum(asked.run.path),
     train_accuracy=float(signals.members.correct.mean()),
     test_accuracy=float(signals.population.correct.mean()),
     train_size=len(data.train),
     n_members=len(signals.members),
     n_nonmembers=len(signals.nonmembers),
-    nonmembers=config.data.nonmembers,
+    nonmembers=asked.config.data.nonmembers,
   )
 
 
@@ -319,7 +267,6 @@ def _null_checks(
   asked: Request,
   signals: Signals,
   shadows: Shadows,
-  findings: audit.FleetFindings,
   **settings: Any,
 ) -> tuple[null_check.NullCheck, ...]:
   if not asked.options.null_check:
@@ -330,7 +277,6 @@ def _null_checks(
     signals,
     shadows,
     nonmembers=asked.config.data.nonmembers,
-    scores={name: found.target for name, found in findings.attacks.items()},
     **settings,
   )
   for line in null_check.warnings(checks):
@@ -339,15 +285,18 @@ def _null_checks(
 
 
 def _anytime(
-  asked: Request, signals: Signals, shadows: Shadows, **settings: Any
+  asked: Request,
+  signals: Signals,
+  shadows: Shadows,
+  findings: audit.FleetFindings,
+  **settings: Any,
 ) -> dict[str, tuple[anytime.AnytimePoint, ...]]:
   if not asked.options.anytime:
     return {}
   LOG.info('attacking with fewer shadow models, for the curve')
   return {
-    name: anytime.curve(name, signals, shadows, **settings)
-    for name in asked.attacks
-    if name in FLEET_ATTACKS
+    name: anytime.curve(name, signals, shadows, known=found.target, **settings)
+    for name, found in findings.attacks.items()
   }
 
 
@@ -376,7 +325,6 @@ def _write(
   """Writes the folder; what marks it as finished comes last."""
   folder = asked.folder
   (folder.path / attack_records.FILE).unlink(missing_ok=True)
-  folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
   folder.write_npz(attack_records.SCORES, to_arrays(report, signals))
   attack_page.write(
     record, folder, images=data.train if asked.options.embed_images else None

@@ -72,7 +72,7 @@ class VerdictTest(absltest.TestCase):
   def test_null_checks_hold_or_fail_or_were_not_made(self):
     self.assertIn('All 8 null checks hold', verdict())
     failed = verdict(failing={('lira', 'another model'), ('rmia', 'permuted')})
-    self.assertIn('**2 of 8 null checks found what is not there:**', failed)
+    self.assertIn('**2 of 8 null checks lie outside', failed)
     self.assertIn('lira: AUC', failed)
     self.assertIn('`--null_check`', verdict(null_checks=False))
 

@@ -226,6 +226,7 @@ def record(
     attack=attack or AttackConfig(),
     fleet_name='digits-cnn2-half-0123abcd',
     target=TargetInfo(
+      weights='0123456789abcdef',
       train_accuracy=accuracies[0],
       test_accuracy=accuracies[1],
       train_size=len(outputs.members),

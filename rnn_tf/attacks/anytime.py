@@ -9,11 +9,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from rnn_tf.attack_config import AttackConfig
 from rnn_tf.attacks import fleet_attacks, metrics
 from rnn_tf.attacks.metrics import RatePoint
+from rnn_tf.attacks.results import AttackScores
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.attacks.signals import Signals
 
@@ -65,6 +64,7 @@ def curve(
   config: AttackConfig,
   class_count: int,
   seed: int,
+  known: AttackScores | None = None,
 ) -> tuple[AnytimePoint, ...]:
   """Attacks the target with 2, 4, 8, ... of the shadows, and with all of them.
 
@@ -78,6 +78,7 @@ def curve(
     config: of the attacks; `lira_variance=auto` is decided for each number by itself.
     class_count: classes of the data set.
     seed: of the attack models.
+    known: the scores with all of them, where they are there already.
 
   Returns:
     Points with rising numbers of shadows, without those that are too few for the attack
@@ -88,10 +89,11 @@ def curve(
   """
   points = []
   for count in counts(len(shadows)):
-    fleet = shadows.only(np.arange(count))
+    fleet = shadows.only(slice(count))
     if fleet_attacks.obstacle(attack, signals, fleet):
       continue
-    scores = fleet_attacks.target_scores(
+    scores = known if count == len(shadows) else None
+    scores = scores or fleet_attacks.target_scores(
       attack, signals, fleet, config=config, class_count=class_count, seed=seed
     )
     measured = metrics.measure(scores.members, scores.nonmembers)

@@ -10,11 +10,11 @@ the fleet, thresholds err on the safe side: fewer false positives on the target.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from rnn_tf.attack_config import AttackConfig
+from rnn_tf.attack_config import FLEET_ATTACKS, AttackConfig
 from rnn_tf.attacks import shadow, transfer
 from rnn_tf.attacks.results import AttackScores
 from rnn_tf.attacks.scores import lira, logit_gap, rmia, true_class_probability
@@ -84,14 +84,45 @@ def scores(
     models = shadow.fit(shadows, **settings)
     chosen = _shadow_thresholds(shadows, **settings)
     return FleetScores(_by_models(models, signals), chosen, models)
-  for model in _evenly(len(shadows), TARGETS):
-    found = _lacking(attack, shadows.members[_rest(attack, shadows, model)])
-    _check(attack, found, shadows, when='to choose thresholds, without one of them, ')
+  _check_rotations(attack, shadows)
   config = settled(config, shadows)
   fleet = _statistics(attack, shadows)
   target = _attack_target(attack, signals, shadows, fleet=fleet, config=config)
   chosen = _rotation_thresholds(attack, shadows, fleet=fleet, config=config)
   return FleetScores(target, chosen)
+
+
+def check(
+  attacks: Iterable[str],
+  shadows: Shadows,
+  *,
+  config: AttackConfig,
+  class_count: int,
+  seed: int,
+) -> None:
+  """Makes sure that a fleet can do what `scores` will want, before it is trained.
+
+  Args:
+    attacks: names out of `attack_config.ATTACKS`.
+    shadows: of which only labels and memberships are looked at.
+    config: of the attacks.
+    class_count: classes of the data set.
+    seed: of the attack models.
+
+  Raises:
+    UsageError: the fleet is too small, or a class is missing in a shadow.
+  """
+  for attack in attacks:
+    if attack == 'shadow':
+      shadow.check(shadows, config=config, class_count=class_count, seed=seed)
+    elif attack in FLEET_ATTACKS:
+      _check_rotations(attack, shadows)
+
+
+def _check_rotations(attack: str, shadows: Shadows) -> None:
+  for model in _evenly(len(shadows), TARGETS):
+    found = _lacking(attack, shadows.members[_rest(attack, shadows, model)])
+    _check(attack, found, shadows, when='to choose thresholds, without one of them, ')
 
 
 def target_scores(

@@ -1,12 +1,12 @@
 """Whether an attack finds nothing where there is nothing to find.
 
-Two checks of each attack. `permuted`: the attack is made with the target's membership
-dealt out anew at random; an AUC outside its null interval is a fault of the attack (a
-leak between what it learns from and what it scores, say). `another model`: a shadow
-model in place of the target, with the target's membership, on the examples that this
-shadow was not trained on. It has seen neither side, so that an AUC outside the null
-interval says that the two sides differ by themselves: MNIST's test set, for one, is
-easier than its training set.
+Two checks of each attack. `permuted`: the whole attack, what it learns included, is
+made with membership dealt out anew at random, that in the target and that in the
+shadows; an AUC outside its null interval is a fault of the attack (a leak between what
+it learns from and what it scores, say). `another model`: a shadow model in place of the
+target, with the target's membership, on the examples that this shadow was not trained
+on. It has seen neither side, so that an AUC outside the null interval says that the two
+sides differ by themselves: MNIST's test set, for one, is easier than its training set.
 
 One shadow is attacked, so that each check fails by chance in one run of 20, as a 95%
 interval does.
@@ -31,7 +31,7 @@ PERMUTED = 'permuted'
 
 ANOTHER_MODEL = 'another model'
 
-# What a seed's children are for, so that no two draws share one.
+# What a seed's children are for.
 _SHADOW_CHILD, _ORDER_CHILD, _ATTACK_CHILD = 0, 1, 2
 
 
@@ -79,7 +79,6 @@ def checks(
   config: AttackConfig,
   class_count: int,
   seed: int,
-  scores: Mapping[str, AttackScores] | None = None,
 ) -> tuple[NullCheck, ...]:
   """Makes both checks of each attack.
 
@@ -94,8 +93,6 @@ def checks(
     config: of the attacks with a fleet.
     class_count: classes of the data set.
     seed: of the shadow drawn, the order, and the attacks.
-    scores: the target's, of attacks with a fleet, where they are there already: they do
-      not depend on the target's membership, which saves making them again.
 
   Returns:
     `PERMUTED` and `ANOTHER_MODEL` of each attack, in the order of `attacks`. Left out
@@ -112,7 +109,7 @@ def checks(
   settings = {'config': config, 'class_count': class_count, 'seed': seed}
   model = int(np.random.default_rng([seed, _SHADOW_CHILD]).integers(len(shadows)))
   cases = {
-    PERMUTED: _Permuted.of(signals, shadows, known=scores or {}, seed=seed),
+    PERMUTED: _Permuted.of(signals, shadows, seed=seed),
     ANOTHER_MODEL: _Stranger.of(signals, shadows, model=model, nonmembers=nonmembers),
   }
   found = (
@@ -133,15 +130,16 @@ def _warning(check: NullCheck) -> str:
   if check.kind == PERMUTED:
     return (
       f'{check.attack}: AUC {check.auc:.4f} with permuted membership, {outside}: one '
-      'run of 20 is so by chance; if it is so with another --seed, the attack finds '
-      'what is not there'
+      'run of 20 is so by chance; if it is so of targets of other seeds, the attack '
+      'finds what is not there'
     )
   errs = 'overstate' if check.auc > 0.5 else 'understate'
   return (
     f'{check.attack}: AUC {check.auc:.4f} of a model that was trained on neither side, '
-    f'{outside}: the sides differ by themselves (one run of 20 looks so by chance) and '
-    f'the AUCs of this run {errs} membership: draw both sides from one pool with '
-    '--nonmembers=holdout'
+    f'{outside}: if non-members are test images, the sides differ by themselves and '
+    f'the AUCs of this run {errs} membership: draw both from one pool with '
+    '--nonmembers=holdout; if they are from one pool already, this is chance, as in '
+    'one run of 20'
   )
 
 
@@ -190,40 +188,31 @@ def _scores(
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class _Permuted:
-  """The target, its examples dealt out anew to two sides of the same sizes.
+  """The target and the shadows, their examples dealt out anew.
 
   Attributes:
-    signals: its outputs on the new sides.
-    shadows: the fleet.
-    order: (m + n,) int64, a permutation of members and, after them, non-members.
-    known: attack -> scores of the true sides.
+    signals: the target's outputs on two new sides of the same sizes.
+    shadows: the fleet, the columns of its membership matrix in another order: each
+      example has another one's memberships.
   """
 
   signals: Signals
   shadows: Shadows
-  order: np.ndarray
-  known: Mapping[str, AttackScores]
 
   @classmethod
-  def of(
-    cls,
-    signals: Signals,
-    shadows: Shadows,
-    *,
-    known: Mapping[str, AttackScores],
-    seed: int,
-  ) -> '_Permuted':
+  def of(cls, signals: Signals, shadows: Shadows, *, seed: int) -> '_Permuted':
+    rng = np.random.default_rng([seed, _ORDER_CHILD])
     both = _joined(signals.members, signals.nonmembers)
-    order = np.random.default_rng([seed, _ORDER_CHILD]).permutation(len(both))
+    order = rng.permutation(len(both))
     sides = (both.select(part) for part in np.split(order, [len(signals.members)]))
-    dealt = Signals(*sides, signals.population)
-    return cls(signals=dealt, shadows=shadows, order=order, known=known)
+    members, usable = shadows.members.copy(), np.flatnonzero(shadows.usable)
+    members[:, usable] = members[:, rng.permutation(usable)]
+    return cls(
+      signals=Signals(*sides, signals.population),
+      shadows=dataclasses.replace(shadows, members=members),
+    )
 
   def scores(self, attack: str, **settings: Any) -> AttackScores | None:
-    if attack in FLEET_ATTACKS and attack in self.known:
-      pair = self.known[attack]
-      both = np.concatenate([pair.members, pair.nonmembers])[self.order]
-      return AttackScores(*np.split(both, [len(pair.members)]))
     return _scores(attack, self.signals, self.shadows, **settings)
 
 

@@ -5,9 +5,8 @@ one of them says of an example that it was trained on is labelled IN, of another
 OUT. For each class an attack model learns to tell the two apart, and is then applied to
 what the target says of that class's examples.
 
-An attack model takes over the balance of what it learns from: taught with 10,000 IN and
-500 OUT examples it calls nearly everything a member, right or wrong. The order of the
-scores hardly suffers, what is called a member (a score above 0) does;
+An attack model takes over the balance of what it learns from: after 10,000 IN and 500
+OUT examples it calls nearly everything a member (a score above 0), right or wrong.
 `AttackConfig.attack_balance` mends it.
 """
 
@@ -67,8 +66,7 @@ class AttackModels:
   Attributes:
     feature_names: what they see, keys of `FEATURES`.
     classes: what each learned from, in the order of the classes.
-    models: in the same order, scikit-learn pipelines of a scaler, which knows mean and
-      spread of what the model learned from, and a classifier.
+    models: in the same order, scikit-learn pipelines of a scaler and a classifier.
   """
 
   feature_names: tuple[str, ...]
@@ -81,12 +79,8 @@ class AttackModels:
     Above 0 is a member. Where a class was learned from more IN than OUT examples, its
     scores are higher by about the logarithm of their ratio.
 
-    Args:
-      side: the target's outputs.
-
     Raises:
-      ValueError: a label without an attack model, no hidden states although the models
-        see them, or outputs that are not finite.
+      ValueError: a label without a model, hidden states not kept, outputs not finite.
     """
     _check_labels(side.labels, len(self.models))
     scores = np.empty(len(side))
@@ -150,21 +144,20 @@ def _network(count: int, seed: int, epochs: int) -> Any:
   )
 
 
-def _forest(count: int, seed: int, epochs: int) -> Any:
+def _forest(count: int, seed: int, _: int) -> Any:
   # Trees that draw 10,000 of many more examples find the same in a third of the time.
-  del epochs
   forest = trained.ESTIMATORS['rf'](count, seed)
   return forest.set_params(max_samples=min(count, 10_000))
 
 
-def _boosting(count: int, seed: int, epochs: int) -> Any:
+def _boosting(count: int, seed: int, _: int) -> Any:
   from sklearn import ensemble
 
-  del epochs
   # A tenth of a handful of examples cannot say when to stop: fewer trees instead.
   return ensemble.HistGradientBoostingClassifier(
     max_iter=min(200, max(10, count // 10)),
-    max_leaf_nodes=15,
+    max_depth=3,
+    min_samples_leaf=min(200, max(1, count // 20)),
     early_stopping=count >= 200,
     random_state=seed,
   )
@@ -212,23 +205,29 @@ def fit(
     seed: of all draws, at least 0. A class draws apart from the others.
 
   Raises:
-    UsageError: a class has no IN or no OUT example in a shadow, or a shadow has fewer
-      OUT examples than `config.shadow_test_size`.
-    ValueError: labels that are not below `class_count`, hidden states that the fleet
-      did not keep, or outputs that are not finite.
+    UsageError: a class is not IN or not OUT in a shadow, or too few examples are OUT.
+    ValueError: labels beyond the classes, hidden states not kept, outputs not finite.
   """
   _check_labels(shadows.labels, class_count)
   masks = _in_and_out(shadows, config.shadow_test_size, class_count, seed)
-  # Small products and trees only: threads would wait for each other.
-  with threadpoolctl.threadpool_limits(1):
-    fitted = [
-      _fit_class(shadows, masks, label=label, config=config, seed=seed)
-      for label in range(class_count)
-    ]
+  fitted = [
+    _fit_class(shadows, masks, label=label, config=config, seed=seed)
+    for label in range(class_count)
+  ]
   classes, models = zip(*fitted, strict=True)
   return AttackModels(
     feature_names=config.attack_features, classes=classes, models=models
   )
+
+
+def check(
+  shadows: Shadows, *, config: AttackConfig, class_count: int, seed: int
+) -> None:
+  """Raises the UsageError that `fit` would, whatever the shadows' outputs.
+
+  Args are `fit`'s; of the shadows only labels and memberships are looked at.
+  """
+  _in_and_out(shadows, config.shadow_test_size, class_count, seed)
 
 
 def _in_and_out(
@@ -288,8 +287,10 @@ def _fit_class(shadows, masks, *, label, config, seed) -> tuple[ClassFit, Any]:
   build = ESTIMATORS[config.attack_model]
   estimator = build(len(member), int(rng.integers(2**31)), config.attack_epochs)
   model = pipeline.make_pipeline(preprocessing.StandardScaler(), estimator)
-  trained._fit_quietly(model, values, member)
-  right = float(np.mean((_log_odds(model, values) > 0) == member))
+  # Threads would wait for each other. Only what is loaded by now is limited.
+  with threadpoolctl.threadpool_limits(1):
+    trained._fit_quietly(model, values, member)
+    right = float(np.mean((_log_odds(model, values) > 0) == member))
   return ClassFit(label=label, n_in=n_in, n_out=n_out, train_accuracy=right), model
 
 

@@ -40,8 +40,11 @@ class Shadows:
   def __len__(self) -> int:
     return len(self.members)
 
-  def only(self, models: np.ndarray) -> 'Shadows':
-    """Returns the fleet of the models that a mask or an index array picks."""
+  def only(self, models: np.ndarray | slice) -> 'Shadows':
+    """Returns the fleet of the models that a mask, an index array or a slice picks.
+
+    A slice copies nothing.
+    """
     return dataclasses.replace(
       self,
       members=self.members[models],

@@ -64,4 +64,4 @@ def prepare(
       strategy=strategy,
       seconds_per_epoch=seconds_per_epoch or (lambda: training.time_epoch(full)),
     )
-  return Fleet(folder=folder, plan=full, infos=infos)
+  return Fleet(folder=folder, plan=full.without_images(), infos=infos)

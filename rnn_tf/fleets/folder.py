@@ -185,8 +185,7 @@ class FleetFolder(RunFiles):
     np.savez(buffer, **trained.arrays)
     content = buffer.getvalue()
     path = self._npz(model)
-    self.write(path.name, content)
-    os.chmod(path, 0o600)
+    self.write(path.name, content, private=True)
     info = ShadowInfo(
       model=model,
       seed=plan.seeds[model],
@@ -252,31 +251,42 @@ class FleetFolder(RunFiles):
     Raises:
       UsageError: one is missing or damaged.
     """
-    infos, outputs = [], []
-    for model in range(len(plan.members)):
-      try:
-        info = self.info(plan, model)
-        if info is None:
-          raise ValueError(f'shadow-{model:04d}: is missing')
-        infos.append(info)
-        outputs.append(self._arrays(plan, model, epoch=epoch))
-      except ValueError as error:
-        raise UsageError(
-          f'--fleet_dir={self}: {error}: start the command again, which trains it anew'
-        ) from error
-    pool, population, hidden = zip(*outputs, strict=True)
+    models = range(len(plan.members))
+    try:
+      infos = [self._sure_info(plan, model) for model in models]
+      first = self._arrays(plan, 0, epoch=epoch)
+      # One array for all, filled: a list of them to be stacked would be held twice.
+      pool, population, hidden = (
+        None if each is None else np.empty((len(models), *each.shape), each.dtype)
+        for each in first
+      )
+      for model in models:
+        outputs = self._arrays(plan, model, epoch=epoch)
+        for whole, each in zip((pool, population, hidden), outputs, strict=True):
+          if whole is not None:
+            whole[model] = each
+    except ValueError as error:
+      raise UsageError(
+        f'--fleet_dir={self}: {error}: start the command again, which trains it anew'
+      ) from error
     return Shadows(
       ids=plan.pool.ids,
       labels=plan.pool.labels,
       usable=plan.usable,
       members=plan.members,
-      logits=np.stack(pool),
-      hidden=np.stack(hidden) if plan.hidden else None,
+      logits=pool,
+      hidden=hidden,
       population_labels=plan.population.labels,
-      population_logits=np.stack(population),
+      population_logits=population,
       train_accuracy=np.array([info.train_accuracy[epoch] for info in infos]),
       test_accuracy=np.array([info.test_accuracy[epoch] for info in infos]),
     )
+
+  def _sure_info(self, plan: FleetPlan, model: int) -> ShadowInfo:
+    info = self.info(plan, model)
+    if info is None:
+      raise ValueError(f'shadow-{model:04d}: is missing')
+    return info
 
   def _arrays(
     self, plan: FleetPlan, model: int, *, epoch: int

@@ -12,25 +12,29 @@ from typing import Any
 import numpy as np
 
 from rnn_tf.attack_config import DISJOINT_TRAIN_SIZE, FleetConfig
+from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.datasets import Data, Split
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import membership
 
-VERSIONED = ('tensorflow', 'tf-keras', 'tensorflow-privacy', 'numpy')
+VERSIONED = (
+  'tensorflow',
+  'tf-keras',
+  'tensorflow-privacy',
+  'dp-accounting',
+  'numpy',
+)
 """Packages whose versions may change a shadow's last digits, or more."""
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 _MAKERS = (
   'datasets.py',
-  'dp/gaussian.py',
-  'dp/guarantee.py',
-  'dp/randomness.py',
-  'dp/sampling.py',
-  'dp/tf_privacy.py',
+  'dp',
   'engines.py',
   'fleets/membership.py',
+  'fleets/stacked.py',
   'fleets/trainer.py',
   'kernels',
   'layers.py',
@@ -38,7 +42,10 @@ _MAKERS = (
   'prediction.py',
   'training.py',
 )
-"""The code that decides what a shadow says, below the package."""
+"""The code that decides what a shadow says, below the package.
+
+Examples, memberships and seeds have checksums of their own.
+"""
 
 NAMED_BY = ('data', 'members', 'model', 'training', 'privacy')
 """Parts of a fleet's key that its folder's name stands for."""
@@ -84,6 +91,31 @@ class FleetPlan:
     digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
     run = self.config.name().rpartition('-s')[0]
     return f'{run}-{self.fleet.shadow_split}-{digest[:8]}'
+
+  def memberships(self) -> Shadows:
+    """Returns the fleet as far as it is known before it is trained: no outputs."""
+    none = np.zeros((len(self.members), 0, self.class_count), np.float32)
+    unknown = np.full(len(self.members), np.nan)
+    return Shadows(
+      ids=self.pool.ids,
+      labels=self.pool.labels,
+      usable=self.usable,
+      members=self.members,
+      logits=none,
+      hidden=None,
+      population_labels=self.population.labels,
+      population_logits=none,
+      train_accuracy=unknown,
+      test_accuracy=unknown,
+    )
+
+  def without_images(self) -> 'FleetPlan':
+    """Returns the plan of a trained fleet, which holds the memory of no images."""
+    pool, population = (
+      dataclasses.replace(split, images=split.images[:0])
+      for split in (self.pool, self.population)
+    )
+    return dataclasses.replace(self, pool=pool, population=population)
 
   def shadow_config(self, model: int) -> RunConfig:
     """Returns what a shadow is trained by."""
@@ -230,17 +262,42 @@ def code_checksum(package: pathlib.Path = _PACKAGE) -> str:
     path = package / name
     for file in sorted(path.glob('*.py')) if path.is_dir() else [path]:
       tree = ast.parse(file.read_text(encoding='utf-8'))
-      digest.update(ast.dump(_without_docstrings(tree)).encode())
+      digest.update(repr(_skeleton(tree)).encode())
   return digest.hexdigest()[:8]
 
 
-def _without_docstrings(tree: ast.AST) -> ast.AST:
-  for node in ast.walk(tree):
-    body = getattr(node, 'body', None)
-    if isinstance(body, list):
-      node.body = [
-        each
-        for each in body
-        if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-      ]
-  return tree
+def _skeleton(node: Any) -> Any:
+  """Returns a syntax tree as nested tuples, without what Python's versions add.
+
+  Newer versions have fields that older ones have not, empty where they are not used.
+  """
+  if isinstance(node, list):
+    return tuple(_skeleton(each) for each in node if not _is_docstring(each))
+  if not isinstance(node, ast.AST):
+    return repr(node)
+  if isinstance(node, ast.JoinedStr):
+    # 3.12 cuts an f-string's text where a line ends, others do not.
+    return 'JoinedStr', *map(_skeleton, _joined(node))
+  fields = ((name, value) for name, value in ast.iter_fields(node) if value)
+  # Of constants 0, '' and False are values as well.
+  if isinstance(node, ast.Constant):
+    fields = (('value', node.value),)
+  return type(node).__name__, *((name, _skeleton(value)) for name, value in fields)
+
+
+def _joined(node: ast.JoinedStr) -> list[ast.expr]:
+  """Returns an f-string's parts, texts side by side put together."""
+  parts: list[ast.expr] = []
+  for part in node.values:
+    text = isinstance(part, ast.Constant)
+    if text and not part.value:
+      continue
+    if text and parts and isinstance(parts[-1], ast.Constant):
+      parts[-1] = ast.Constant(parts[-1].value + part.value)
+    else:
+      parts.append(part)
+  return parts
+
+
+def _is_docstring(node: Any) -> bool:
+  return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -191,7 +191,8 @@ class Keeper:
       return
     pool, hidden = predict(self._examples.inputs)
     population, _ = predict(self._examples.population_inputs)
-    if not (np.isfinite(pool).all() and np.isfinite(population).all()):
+    outputs = [each for each in (pool, population, hidden) if each is not None]
+    if not all(np.isfinite(each).all() for each in outputs):
       raise UsageError(
         f'shadow model {self._model} has diverged by epoch {epoch}: train a target '
         'with a lower --learning_rate, whose shadows follow it, or give another '

@@ -8,6 +8,7 @@
 import dataclasses
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -120,8 +121,8 @@ def _announce(
     folder,
   )
   if epoch is not None:
-    # That is one after the other; side by side they take less.
-    LOG.info('estimate: at most %s', duration(epoch() * training.epochs * len(todo)))
+    seconds = epoch() * training.epochs * len(todo)
+    LOG.info('estimate: %s one after the other, less side by side', duration(seconds))
 
 
 def _examples(plan: FleetPlan) -> Examples:
@@ -161,6 +162,7 @@ def _workers(count: int) -> int:
 
 def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Results:
   import joblib
+  from joblib.externals.loky import get_reusable_executor
   from joblib.externals.loky.process_executor import TerminatedWorkerError
 
   tasks = [_task(plan, model, parts=1) for model in todo]
@@ -168,6 +170,8 @@ def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Result
   pool = joblib.Parallel(
     n_jobs=_workers(len(todo)), return_as='generator_unordered', pre_dispatch='n_jobs'
   )
+  # A worker whose memory has grown is replaced: by design, no news.
+  warnings.filterwarnings('ignore', 'A worker stopped while some jobs', UserWarning)
   try:
     yield from pool(joblib.delayed(_work)(task, vars(shared)) for task in tasks)
   except TerminatedWorkerError as error:
@@ -175,6 +179,9 @@ def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Result
       'a process that trained a shadow model was killed, most often since memory ran '
       'out: what is trained is kept; give --fleet=sequential, which needs less'
     ) from error
+  finally:
+    # Idle workers would hold their memory while the attacks are made.
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _work(task: Task, shared: Mapping) -> tuple[int, Trained]:

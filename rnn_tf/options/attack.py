@@ -71,6 +71,11 @@ def from_flags() -> AttackOptions:
       f'{", ".join(config.FLEET_ATTACKS)}'
     )
   check_at_least('num_exposed', _NUM_EXPOSED.value, 0)
+  if _EMBED_IMAGES.value and not _NUM_EXPOSED.value:
+    raise UsageError(
+      '--embed_images: has no effect with --num_exposed=0, which lists nobody: leave '
+      'one of them out'
+    )
   label = _LABEL.value
   if label is not None and (not label or not _plain(label)):
     raise UsageError(

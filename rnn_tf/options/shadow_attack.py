@@ -88,7 +88,7 @@ def from_flags() -> config.AttackConfig:
 
 
 def check_used(attacks: Iterable[str], *, flag: str) -> None:
-  """Raises UsageError where a flag was given that no attack asked for looks at.
+  """Raises UsageError where a flag was given that nothing asked for looks at.
 
   Args:
     attacks: names out of `attack_config.ATTACKS`.
@@ -101,3 +101,8 @@ def check_used(attacks: Iterable[str], *, flag: str) -> None:
         f'--{holder.name}: has no effect without --{flag}={" or ".join(needs)}: leave '
         'it out'
       )
+  if _ATTACK_EPOCHS.present and _ATTACK_MODEL.value != 'fc':
+    raise UsageError(
+      f'--attack_epochs={_ATTACK_EPOCHS.value}: has no effect with --attack_model='
+      f'{_ATTACK_MODEL.value}, fc alone is trained in passes: leave it out'
+    )
