@@ -132,7 +132,7 @@ def class_markdown(record: AttackRecord) -> str:
         'tested on members + non-members': (
           f'{values["n_members"]:,} + {values["n_nonmembers"]:,}'
         ),
-        'test acc': accuracy(values['test_accuracy']),
+        'balanced test acc': accuracy(values['test_accuracy']),
         'test AUC': number(values['test_auc']),
       }
       for values in class_table(record).to_dict('records')

@@ -50,7 +50,7 @@ class SectionTest(fake_runs.RunsCase):
       self.attacked('b', attack={'null_checks': False, 'drawn_from': 'test'}),
     ]
     text = attack_section.section(runs).text
-    self.assertIn('- a, lira-half8: **1 of 8 null checks found', text)
+    self.assertIn('- a, lira-half8: **1 of 8 null checks lie outside', text)
     self.assertIn('- b, lira-half8: not checked where there is nothing', text)
     self.assertIn('- b: non-members are test images', text)
 

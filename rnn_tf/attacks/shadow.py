@@ -49,7 +49,8 @@ class ClassRow(ClassFit):
   Attributes:
     n_members: the target's members of this class.
     n_nonmembers: its non-members of this class.
-    test_accuracy: share of these that are called right; None where there are none.
+    test_accuracy: balanced: the mean of the shares of both that are called right (of
+      one where the other is missing), whose 0.5 is guessing; None where there are none.
     test_auc: signed; None where a side has no examples.
   """
 
@@ -309,14 +310,13 @@ def class_table(
   for each in models.classes:
     ours = scores.members[members.labels == each.label]
     others = scores.nonmembers[nonmembers.labels == each.label]
-    count = len(ours) + len(others)
-    right = np.count_nonzero(ours > 0) + np.count_nonzero(others <= 0)
+    right = [called.mean() for called in (ours > 0, others <= 0) if len(called)]
     rows.append(
       ClassRow(
         **dataclasses.asdict(each),
         n_members=len(ours),
         n_nonmembers=len(others),
-        test_accuracy=right / count if count else None,
+        test_accuracy=float(np.mean(right)) if right else None,
         test_auc=metrics.auc(ours, others) if len(ours) and len(others) else None,
       )
     )
