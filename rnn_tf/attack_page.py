@@ -70,7 +70,12 @@ def text(record: AttackRecord) -> str:
     lines += ['## The shadow attack, class by class', '']
     lines += [attack_details.class_markdown(record)]
   if record.classification is not None:
-    lines += ['Its calls on the target, a member being a score above 0:', '', '```']
+    lines += [
+      'Its calls on the target, a member being a score above 0 (where the sides are of '
+      'unequal number, the recall of `macro avg` is the balanced accuracy):',
+      '',
+      '```',
+    ]
     lines += [attack_details.classification_text(record), '```', '']
   if record.null_checks:
     lines += ['## Where there is nothing to find', '']
