@@ -290,7 +290,7 @@ def _fit_class(shadows, masks, *, label, config, seed) -> tuple[ClassFit, Any]:
   model = pipeline.make_pipeline(preprocessing.StandardScaler(), estimator)
   # Threads would wait for each other. Only what is loaded by now is limited.
   with threadpoolctl.threadpool_limits(1):
-    trained._fit_quietly(model, values, member)
+    trained.fit_quietly(model, values, member)
     right = float(np.mean((_log_odds(model, values) > 0) == member))
   return ClassFit(label=label, n_in=n_in, n_out=n_out, train_accuracy=right), model
 

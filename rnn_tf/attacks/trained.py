@@ -158,7 +158,7 @@ def _fit_and_score(
   mean, spread = batch.features.mean(axis=0), batch.features.std(axis=0)
   spread[spread == 0] = 1
   model = ESTIMATORS[attack](len(batch.member), seed)
-  _fit_quietly(model, (batch.features - mean) / spread, batch.member)
+  fit_quietly(model, (batch.features - mean) / spread, batch.member)
   others = (others - mean) / spread
   if attack == 'rf':
     # Trees that vote in parallel are added in any order: other last bits each time.
@@ -168,7 +168,7 @@ def _fit_and_score(
   return model.predict_proba(others)[:, 1]
 
 
-def _fit_quietly(model: Any, values: np.ndarray, member: np.ndarray) -> None:
+def fit_quietly(model: Any, values: np.ndarray, member: np.ndarray) -> None:
   """Fits; that the perceptron stops at its last step is by design, no news."""
   import warnings
 
