@@ -6,12 +6,19 @@ from typing import Any
 from scipy import stats
 
 from rnn_tf import claims
+from rnn_tf.attack_config import PER_EXAMPLE_ATTACKS
 from rnn_tf.attack_records import AttackRecord
 from rnn_tf.attack_tables import at_least
 from rnn_tf.attacks import null_check, transfer
 from rnn_tf.attacks.metrics import RatePoint
 from rnn_tf.attacks.results import ENTIRE, AttackResult
 from rnn_tf.attacks.transfer import PRIORS, TransferPoint
+
+_RELIABLE = 6
+"""Shadow models from which on their thresholds can be relied on."""
+
+_FEW = 10
+"""Examples called members below which their share of members says nothing."""
 
 _STRICT = 0.001
 """The false-positive rate that the verdict is about."""
@@ -29,6 +36,13 @@ def verdict(record: AttackRecord) -> list[str]:
     lines.append(_about_auc(max(results, key=lambda result: result.auc), tries))
     lines += _about_strict(max(results, key=strict_rank), tries)
   lines += about_guarantee(record)
+  compared = set(record.attacks) & set(PER_EXAMPLE_ATTACKS)
+  if compared and record.fleet.num_shadows < _RELIABLE:
+    lines.append(
+      f'Thresholds that fewer than {_RELIABLE} shadow models give for '
+      f'{", ".join(sorted(compared))} cannot be relied on: an attacked shadow and its '
+      'counterpart on the other half are left out.'
+    )
   if record.target.nonmembers == 'test':
     lines.append(
       'Non-members are test images, which may be easier or harder than training images '
@@ -71,6 +85,8 @@ def _about_auc(best: AttackResult, tries: int) -> str:
     f'95% of guesses end within 0.5 ± {half:.3f}'
   )
   if best.auc - 0.5 <= limit:
+    if tries > 1:
+      found += f', the best of {tries} guesses within 0.5 ± {limit:.3f}'
     return f'No attack can be told from guessing by its AUC: the highest is {found}.'
   return f'The highest AUC is {found}.'
 
@@ -111,6 +127,8 @@ def _about_strict(result: AttackResult, tries: int) -> list[str]:
   point = _strict_point(result.tpr_at_fpr)
   sizes = {'n_members': result.n_members, 'n_nonmembers': result.n_nonmembers}
   beats = beats_guessing(point, **sizes, tries=tries)
+  if not point.true_positives:
+    return ['Where 0.1% of the non-members may be accused, no attack finds a member.']
   than = 'more' if beats else 'not provably more'
   line = (
     f'Where 0.1% of the non-members may be accused, {result.attack} finds most: '
@@ -132,6 +150,9 @@ def _about_transfer(result: AttackResult, point: TransferPoint) -> str:
     f'{result.attack} finds {point.true_positives:,} members and accuses '
     f'{point.false_positives:,} non-members ({point.fpr:.2%}).'
   )
+  called = point.true_positives + point.false_positives
+  if 0 < called < _FEW:
+    return f'{line} Of so few accused the share of members says nothing.'
   shares = []
   for prior in PRIORS:
     value = transfer.ppv(point.tpr, point.fpr, prior=prior)

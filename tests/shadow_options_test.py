@@ -165,7 +165,7 @@ class ShadowOptionsTest(parameterized.TestCase):
     self.assert_refused(
       [*_HALF, f'--attacks={attack}', f'--num_shadows={count}'],
       f'--num_shadows={count}: too few for {attack}',
-      'give an even number of at least 4',
+      'give at least 4, best an even number',
     )
 
   def test_private_shadows_cannot_be_stacked(self):

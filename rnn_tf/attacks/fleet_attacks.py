@@ -377,5 +377,5 @@ def _check(attack: str, found: str | None, shadows: Shadows, when: str = '') -> 
   if found:
     raise UsageError(
       f'--num_shadows={len(shadows)}: too few for {attack}: {when}{found}: '
-      f'give an even number of at least {SMALLEST_FLEET}'
+      f'give at least {SMALLEST_FLEET}, best an even number'
     )

@@ -209,7 +209,7 @@ def _train_size(fleet: FleetConfig, of_target: np.ndarray) -> int:
   raise UsageError(
     f'--shadow_split=disjoint: shadows of {size} examples need {2 * size} that the '
     f'target is not trained on (IN and OUT), and there are {left}: {2 * size - left} '
-    f'are missing; give --shadow_train_size={left // 2} or less, or --shadow_split=half'
+    f'are missing; give --shadow_split=half, or --shadow_train_size={left // 2} or less'
     if left >= 4
     else f'--shadow_split=disjoint: the target is trained on all but {left} of its '
     'pool: train one with --train_fraction=0.5 --nonmembers=holdout'

@@ -122,7 +122,11 @@ def _announce(
   )
   if epoch is not None:
     seconds = epoch() * training.epochs * len(todo)
-    LOG.info('estimate: %s one after the other, less side by side', duration(seconds))
+    LOG.info(
+      'estimate: %s%s, and some seconds each to start',
+      duration(seconds),
+      ' one after the other, less side by side' * (strategy == 'processes'),
+    )
 
 
 def _examples(plan: FleetPlan) -> Examples:

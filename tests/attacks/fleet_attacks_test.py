@@ -301,7 +301,7 @@ class TooSmallTest(parameterized.TestCase):
       attack(name, *world)
     text = str(caught.exception)
     self.assertStartsWith(text, f'--num_shadows={num_shadows}: too few for {name}: ')
-    self.assertEndsWith(text, 'give an even number of at least 4')
+    self.assertEndsWith(text, 'give at least 4, best an even number')
     self.assertNotIn('\n', text)
 
   @parameterized.product(

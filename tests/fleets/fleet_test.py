@@ -68,7 +68,7 @@ class FolderOfTest(parameterized.TestCase):
       fleet = fleets.prepare(
         plan, folder, strategy='sequential', seconds_per_epoch=seconds
       )
-    self.assertStartsWith(lines[1], f'estimate: {estimate} one after the other')
+    self.assertStartsWith(lines[1], f'estimate: {estimate}, and some seconds each')
     self.assertEqual([info.model for info in fleet.infos], [0, 1, 2, 3])
     for epoch in (1, 2):
       np.testing.assert_array_equal(

@@ -69,7 +69,7 @@ class LogTest(small_fleets.FleetTestCase):
       [
         'training 4 of 4 shadow models (half) of 24 examples, 2 epochs each, '
         f'sequential; writing to {self.path}',
-        'estimate: 80 s one after the other, less side by side',
+        'estimate: 80 s, and some seconds each to start',
       ],
     )
     for model, line in enumerate(lines[2:]):
