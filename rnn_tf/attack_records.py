@@ -55,14 +55,10 @@ _SIGNED = frozenset(('score', 'threshold'))
 
 
 WEIGHTS = 'weights/final.weights.h5'
-"""What is attacked, in the run's folder."""
 
 
 def weights_checksum(run_path: pathlib.Path) -> str | None:
-  """Returns what tells a run's weights from those of another training.
-
-  None where the run keeps none.
-  """
+  """Returns what tells a run's weights from other ones; None where it keeps none."""
   try:
     with open(run_path / WEIGHTS, 'rb') as file:
       return hashlib.file_digest(file, 'sha256').hexdigest()[:16]

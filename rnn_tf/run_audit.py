@@ -58,15 +58,7 @@ def observers(
     promise: the run's guarantee, if there is one.
     fleet: shadow models of the report's attacks; None where they need none.
   """
-  predictor = Predictor(model)
-  below = Predictor(models.representation(model)) if needs_hidden(config) else None
-
-  def hidden(inputs: np.ndarray) -> np.ndarray | None:
-    return below and below(inputs).astype(np.float16)
-
-  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
-    return Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
-
+  outputs, hidden = _outputs(config, model)
   members, holdout = data.train, data.holdout
   if config.report.report_members is not None:
     chosen = audit.sample_members(
@@ -96,6 +88,25 @@ def observers(
     due=set(report_epochs(config)),
   )
   return evaluation, privacy
+
+
+def _outputs(
+  config: RunConfig, model: keras.Model
+) -> tuple[
+  Callable[[datasets.Split, np.ndarray], Side],
+  Callable[[np.ndarray], np.ndarray | None],
+]:
+  """Returns functions to a model's present logits, and to its hidden states."""
+  predictor = Predictor(model)
+  below = Predictor(models.representation(model)) if needs_hidden(config) else None
+
+  def hidden(inputs: np.ndarray) -> np.ndarray | None:
+    return below and below(inputs).astype(np.float16)
+
+  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
+    return Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
+
+  return outputs, hidden
 
 
 def delta(promise: guarantee.Guarantee | None, examples: int) -> float:

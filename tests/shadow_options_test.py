@@ -138,7 +138,7 @@ class ShadowOptionsTest(parameterized.TestCase):
       ['--attacks=shadow', '--train_size=1000'],
       '--shadow_split=disjoint: shadows of 1000 examples need 2000 that the target is '
       'not trained on (IN and OUT), and there are 437: 1563 are missing',
-      'give --shadow_train_size=218 or less, or --shadow_split=half',
+      'give --shadow_split=half, or --shadow_train_size=218 or less',
     )
     self.assert_refused(
       ['--attacks=shadow', '--train_size=1000', '--shadow_train_size=219'],

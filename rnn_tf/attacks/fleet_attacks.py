@@ -4,9 +4,8 @@ Thresholds are what an attacker takes over from the shadows: some are attacked a
 each were the target, with the rest of the fleet. Its twin, trained on the other half of
 the pool, is left out with the shadow: else the examples that the shadow was trained on
 had one model fewer with them, the others one fewer without, so that LiRA knew its two
-means unequally well. (Of four shadows that leak nothing it gave an AUC of 0.41, of
-eight 0.47.) Where too little would be left, the twin stays. As the rest is smaller than
-the fleet, thresholds err on the safe side: fewer false positives on the target.
+means unequally well. Where too little would be left, the twin stays. As the rest is
+smaller than the fleet, thresholds err on the safe side.
 """
 
 import dataclasses
@@ -15,22 +14,18 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from rnn_tf.attack_config import FLEET_ATTACKS, AttackConfig
-from rnn_tf.attacks import shadow, transfer
+from rnn_tf.attacks import fleet_size, shadow, transfer
 from rnn_tf.attacks.results import AttackScores
 from rnn_tf.attacks.scores import lira, logit_gap, rmia, true_class_probability
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.attacks.transfer import Threshold
-from rnn_tf.errors import UsageError
 
 TARGETS = 4
 """Shadows attacked to choose thresholds, at most: each costs as much as the target."""
 
 SIGNALS = {'threshold': 'losses', 'entropy': 'entropies'}
 """Attack that compares a signal with a threshold -> the property of `Side`."""
-
-SMALLEST_FLEET = 4
-"""Shadows from which on LiRA and RMIA can attack one of them with the others."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,9 +55,8 @@ def scores(
   """Attacks the target with the fleet, and shadows to choose thresholds on.
 
   LiRA and RMIA score the pool under at most `TARGETS` shadows, taken evenly from the
-  fleet. The shadow attack, which has to fit its models for that, scores one shadow, the
-  last: the examples that it was trained on against as many that it was not. The target
-  itself is attacked with the whole fleet.
+  fleet. The shadow attack, which has to fit its models for that, scores the last one:
+  its own examples against as many others. All of them attack the target.
 
   Args:
     attack: a name out of `attack_config.FLEET_ATTACKS`.
@@ -76,8 +70,8 @@ def scores(
 
   Raises:
     UsageError: the fleet is too small.
-    ValueError: the population is missing, or not the fleet's; an example of the target
-      is not in the pool, or has another label there.
+    ValueError: the population is missing, or not the fleet's; an example is not in the
+      pool, or has another label there.
   """
   if attack == 'shadow':
     settings = {'config': config, 'class_count': class_count, 'seed': seed}
@@ -120,9 +114,10 @@ def check(
 
 
 def _check_rotations(attack: str, shadows: Shadows) -> None:
+  when = 'to choose thresholds, without one of them, '
   for model in _evenly(len(shadows), TARGETS):
-    found = _lacking(attack, shadows.members[_rest(attack, shadows, model)])
-    _check(attack, found, shadows, when='to choose thresholds, without one of them, ')
+    found = fleet_size.lacking(attack, shadows.members[_rest(attack, shadows, model)])
+    fleet_size.check(attack, found, num_shadows=len(shadows), when=when)
 
 
 def target_scores(
@@ -143,7 +138,8 @@ def target_scores(
   if attack == 'shadow':
     models = shadow.fit(shadows, config=config, class_count=class_count, seed=seed)
     return _by_models(models, signals)
-  _check(attack, obstacle(attack, signals, shadows), shadows)
+  found = obstacle(attack, signals, shadows)
+  fleet_size.check(attack, found, num_shadows=len(shadows))
   fleet, config = _statistics(attack, shadows), settled(config, shadows)
   return _attack_target(attack, signals, shadows, fleet=fleet, config=config)
 
@@ -158,14 +154,11 @@ def obstacle(attack: str, signals: Signals, shadows: Shadows) -> str | None:
   """
   if attack == 'shadow':
     return None  # whose non-members need not be in the pool
-  return _lacking(attack, shadows.members[:, _columns(signals, shadows)])
+  return fleet_size.lacking(attack, shadows.members[:, _columns(signals, shadows)])
 
 
 def settled(config: AttackConfig, shadows: Shadows) -> AttackConfig:
-  """Returns the config with LiRA's variance decided by the size of the whole fleet.
-
-  So that what is done with one shadow left out is the same attack.
-  """
+  """Decides LiRA's variance for a fleet: with a shadow left out it stays the same."""
   fixed = config.fixed_variance(len(shadows))
   return dataclasses.replace(config, lira_variance='fixed' if fixed else 'per_example')
 
@@ -330,7 +323,7 @@ def _rest(attack: str, shadows: Shadows, model: int) -> np.ndarray:
   others = np.arange(len(shadows)) != model
   members = shadows.members[:, shadows.usable]
   balanced = others & (members == members[model]).any(axis=1)
-  return others if _lacking(attack, members[balanced]) else balanced
+  return others if fleet_size.lacking(attack, members[balanced]) else balanced
 
 
 def _columns(signals: Signals, shadows: Shadows) -> np.ndarray:
@@ -354,28 +347,3 @@ def _population(signals: Signals, shadows: Shadows) -> Side:
 def _check_labels(labels: np.ndarray, expected: np.ndarray, where: str) -> None:
   if not np.array_equal(labels, expected):
     raise ValueError(f'the labels of {len(labels)} examples are not those of {where}')
-
-
-def _lacking(attack: str, members: np.ndarray) -> str | None:
-  """Returns what the membership (models, n) of a fleet lacks for an attack, or None."""
-  if attack == 'shadow':
-    return None if len(members) else 'no shadow is left'
-  sides = {'without': ~members}
-  if attack in ('lira', 'rmia'):
-    sides['with'] = members
-  for name, side in sides.items():
-    counts = side.sum(axis=0)
-    if not counts.all():
-      missing = np.count_nonzero(counts == 0)
-      return f'no shadow is trained {name} {missing} of the {len(counts)} examples'
-    if not _is_rmia(attack) and counts.size and counts.max() < 2:
-      return f'one shadow is trained {name} each example: this tells of no variance'
-  return None
-
-
-def _check(attack: str, found: str | None, shadows: Shadows, when: str = '') -> None:
-  if found:
-    raise UsageError(
-      f'--num_shadows={len(shadows)}: too few for {attack}: {when}{found}: '
-      f'give at least {SMALLEST_FLEET}, best an even number'
-    )

@@ -146,15 +146,7 @@ def plan(
     UsageError: too few examples are left for disjoint shadows, or for a batch.
   """
   pool, of_target = join(data.train, data.holdout)
-  usable = ~of_target if fleet.shadow_split == 'disjoint' else np.ones_like(of_target)
-  if fleet.shadow_split == 'half':
-    train_size = len(pool) // 2
-    members = membership.half(fleet.num_shadows, len(pool), seed=fleet.shadow_seed)
-  else:
-    train_size = _train_size(fleet, of_target)
-    members = membership.disjoint(
-      fleet.num_shadows, usable, train_size=train_size, seed=fleet.shadow_seed
-    )
+  usable, train_size, members = _memberships(fleet, of_target)
   if config.training.batch_size > train_size:
     raise UsageError(
       f'--batch_size={config.training.batch_size}: larger than the {train_size} '
@@ -181,6 +173,22 @@ def plan(
       'code': code_checksum(),
     },
   )
+
+
+def _memberships(
+  fleet: FleetConfig, of_target: np.ndarray
+) -> tuple[np.ndarray, int, np.ndarray]:
+  """Returns the examples that are usable, a shadow's least number, and the matrix."""
+  usable = ~of_target if fleet.shadow_split == 'disjoint' else np.ones_like(of_target)
+  if fleet.shadow_split == 'half':
+    train_size = len(of_target) // 2
+    members = membership.half(fleet.num_shadows, len(of_target), seed=fleet.shadow_seed)
+  else:
+    train_size = _train_size(fleet, of_target)
+    members = membership.disjoint(
+      fleet.num_shadows, usable, train_size=train_size, seed=fleet.shadow_seed
+    )
+  return usable, train_size, members
 
 
 def join(train: Split, holdout: Split) -> tuple[Split, np.ndarray]:
