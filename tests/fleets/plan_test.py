@@ -70,7 +70,7 @@ class PlanTest(parameterized.TestCase):
       str(caught.exception),
       '--shadow_split=disjoint: shadows of 17 examples need 34 that the target is not '
       'trained on (IN and OUT), and there are 31: 3 are missing; give '
-      '--shadow_train_size=15 or less, or --shadow_split=half',
+      '--shadow_split=half, or --shadow_train_size=15 or less',
     )
     fits = small_fleets.plan(of=data, shadow_split='disjoint', shadow_train_size=15)
     self.assertEqual(fits.train_size, 15)
