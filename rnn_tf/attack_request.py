@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +13,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.options.attack import AttackOptions
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles
+from rnn_tf.run_files import RunFiles, check_writable, lock
 from rnn_tf.runs import RunFolder
 
 
@@ -83,7 +81,8 @@ def request(
 
 
 def _check_folder(asked: Request) -> None:
-  _check_writable(asked)
+  # Hours of training must not end at a folder's door.
+  check_writable(asked.folder.path, name=f'--run={asked.run}')
   if asked.options.overwrite or not made(asked):
     return
   record = attack_records.load(asked.folder.path)
@@ -127,18 +126,6 @@ def _not_made(asked: Request, record: attack_records.AttackRecord) -> list[str]:
   ]
 
 
-def _check_writable(asked: Request) -> None:
-  """Makes sure that hours of training will not end at a folder's door."""
-  for path in (asked.folder.path, asked.folder.path.parent, asked.run.path):
-    if not path.exists():
-      continue
-    if not path.is_dir():
-      raise UsageError(f'--run={asked.run}: {path} is a file, not a folder: move it')
-    if not os.access(path, os.W_OK | os.X_OK):
-      raise UsageError(f'--run={asked.run}: no permission to write in {path}')
-    break
-
-
 def _settings(
   attacks: Sequence[str], fleet: FleetConfig, attack: AttackConfig
 ) -> dict[str, Any]:
@@ -159,20 +146,11 @@ def held(asked: Request) -> Iterator[None]:
     UsageError: another process holds it, or it cannot be written.
   """
   folder = asked.folder.path
-  try:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / '.lock', 'w') as lock:
-      try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except OSError:
-        raise UsageError(
-          f'{folder}: another process is making this attack: wait for it, or give '
-          'another --label'
-        ) from None
-      for leftover in folder.glob('.*.tmp'):
-        leftover.unlink()
-      yield
-  except OSError as error:
-    raise UsageError(
-      f'{folder}: {error.strerror}: give another --label, or make room'
-    ) from error
+  with lock(
+    folder,
+    name=str(folder),
+    busy='another process is making this attack: wait for it, or give another --label',
+  ):
+    for leftover in folder.glob('.*.tmp'):
+      leftover.unlink()
+    yield

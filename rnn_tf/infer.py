@@ -57,7 +57,7 @@ def _predict(
   folder: RunFolder, options: inference_options.InferenceOptions, where: source.Source
 ):
   """Returns the network's answers on the whole test set, and its images."""
-  from rnn_tf import datasets, inference, models, training
+  from rnn_tf import datasets, inference, models, run_start, training
   from rnn_tf.prediction import Predictor
 
   config = folder.config()
@@ -65,18 +65,7 @@ def _predict(
   test = datasets.load_test(
     config.data, data_dir=where.data_dir, download=where.download
   )
-  record = folder.record()
-  try:
-    names, checksum = record['data']['class_names'], record['data']['checksums']['test']
-  except (KeyError, TypeError) as error:
-    raise UsageError(
-      f'--run={folder}: its config.json is damaged (no {error})'
-    ) from error
-  if test.checksum() != checksum:
-    raise UsageError(
-      f'--run={folder}: its test images are not those of {config.data.dataset} as it '
-      'is now: the data set has changed; point --data_dir at the one it was trained on'
-    )
+  names = run_start.check_data(folder, {'test': test})
   if options.num_examples > len(test):
     raise UsageError(
       f'--num_examples={options.num_examples}: the run has {len(test)} test images'

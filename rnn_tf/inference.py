@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from scipy import special
 
 from rnn_tf.errors import UsageError
-from rnn_tf.plot_style import COLOURS, DPI, GREY, canvas, styled
+from rnn_tf.plot_style import COLOURS, DPI, GREY, canvas, draw_image, styled
 
 MOST_PICTURES = 100
 """Images a grid shows at most."""
@@ -188,17 +188,9 @@ def examples_figure(images: np.ndarray, answers: Predictions, *, title: str) -> 
   )
   for index in range(count):
     axes = figure.add_subplot(grid[index // _COLUMNS, index % _COLUMNS])
-    _draw_image(axes, images[index])
+    draw_image(axes, images[index])
     _label_image(axes, answers, index)
   return figure
-
-
-def _draw_image(axes: Axes, image: np.ndarray) -> None:
-  if image.shape[-1] not in (3, 4):
-    image = image.mean(axis=-1)
-  axes.imshow(image, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
-  axes.set(xticks=[], yticks=[])
-  axes.grid(visible=False)
 
 
 def _label_image(axes: Axes, answers: Predictions, index: int) -> None:

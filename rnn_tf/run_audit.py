@@ -109,14 +109,6 @@ def _outputs(
   return outputs, hidden
 
 
-def delta(promise: guarantee.Guarantee | None, examples: int) -> float:
-  """Returns the delta that an attack's lower bound on epsilon is held against.
-
-  A plain run has a lower bound too: what no smaller epsilon could claim of it.
-  """
-  return accounting.default_delta(examples) if promise is None else promise.delta
-
-
 def _audit(
   config: RunConfig,
   data: datasets.Data,
@@ -125,21 +117,57 @@ def _audit(
   fleet: Fleet | None,
 ) -> Callable[[Signals, int, Mapping[str, float]], Report]:
   def run(signals: Signals, epoch: int, logs: Mapping[str, float]) -> Report:
-    return audit.run(
+    return report(
+      config,
       signals,
-      config=config.report,
-      class_count=len(data.class_names),
-      model=config.model.label(),
       epoch=epoch,
-      train_accuracy=float(logs['accuracy']),
-      val_accuracy=float(logs['val_accuracy']),
-      seed=config.training.seed,
-      epsilon=promise and promise.epsilon(epoch),
-      delta=delta(promise, len(data.train)),
+      data=data,
+      accuracies=(float(logs['accuracy']), float(logs['val_accuracy'])),
+      promise=promise,
       fleet=fleet and _ask(config, signals, fleet, epoch=epoch, data=data),
     )
 
   return run
+
+
+def report(
+  config: RunConfig,
+  signals: Signals,
+  *,
+  epoch: int,
+  data: datasets.Data,
+  accuracies: tuple[float, float],
+  promise: guarantee.Guarantee | None,
+  fleet: audit.FleetFindings | None,
+) -> Report:
+  """Makes the report that a run's config asks for.
+
+  Args:
+    config: the run's.
+    signals: the model's outputs.
+    epoch: epochs trained so far.
+    data: the run's.
+    accuracies: on training and on validation examples.
+    promise: the run's guarantee, if there is one.
+    fleet: what the shadow models of the same epoch gave, if the attacks need them.
+  """
+  # A plain run has a lower bound too: what no smaller epsilon could claim of it.
+  delta = (
+    accounting.default_delta(len(data.train)) if promise is None else promise.delta
+  )
+  return audit.run(
+    signals,
+    config=config.report,
+    class_count=len(data.class_names),
+    model=config.model.label(),
+    epoch=epoch,
+    train_accuracy=accuracies[0],
+    val_accuracy=accuracies[1],
+    seed=config.training.seed,
+    epsilon=promise and promise.epsilon(epoch),
+    delta=delta,
+    fleet=fleet,
+  )
 
 
 def _ask(

@@ -5,12 +5,13 @@ sees half a file. Nothing that is read is unpickled; what is damaged is named.
 """
 
 import csv
+import fcntl
 import io
 import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -41,6 +42,52 @@ def write_atomically(
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: pathlib.Path, *, name: str) -> None:
+  """Makes sure that a folder, or the nearest one above that is there, can be written.
+
+  Args:
+    folder: that is to be written in; nothing is created.
+    name: how the user named it, such as `--run_dir=runs/mine`.
+
+  Raises:
+    UsageError: it cannot.
+  """
+  for parent in (folder, *folder.absolute().parents):
+    if parent.exists():
+      if not parent.is_dir():
+        raise UsageError(f'{name}: {parent} is a file, not a folder: name another')
+      if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f'{name}: no permission to write in {parent}: name another')
+      return
+
+
+def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
+  """Creates a folder, for its owner alone, and takes its lock.
+
+  Args:
+    folder: whose lock it is.
+    name: see `check_writable`.
+    busy: what to say where another process holds the lock.
+
+  Returns:
+    An open file: the lock ends when it is closed, or with the process.
+
+  Raises:
+    UsageError: the folder cannot be created, or is locked.
+  """
+  try:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = open(folder / '.lock', 'w')  # noqa: SIM115
+  except OSError as error:
+    raise UsageError(f'{name}: {error.strerror}: name another') from error
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError:
+    file.close()
+    raise UsageError(f'{name}: {busy}') from None
+  return file
 
 
 class RunFiles:

@@ -117,6 +117,39 @@ def begun_with(folder: RunFolder) -> tuple[str, Guarantee | None]:
     ) from error
 
 
+def check_data(
+  folder: RunFolder, splits: Mapping[str, datasets.Split]
+) -> tuple[str, ...]:
+  """Makes sure that data are those that a finished run was made with.
+
+  Args:
+    folder: the run's.
+    splits: `train`, `holdout`, `test` or some of them, as they are now.
+
+  Returns:
+    The names of the run's classes.
+
+  Raises:
+    UsageError: they are not, or config.json does not say.
+  """
+  try:
+    about = folder.record()['data']
+    stored = {name: about['checksums'][name] for name in splits}
+    names = tuple(about['class_names'])
+  except (KeyError, TypeError) as error:
+    raise UsageError(
+      f'--run={folder}: its config.json is damaged (no {error})'
+    ) from error
+  for name, split in splits.items():
+    if split.checksum() != stored[name]:
+      raise UsageError(
+        f'--run={folder}: its {name} images are not those of '
+        f'{folder.config().data.dataset} as it is now: the data set has changed; point '
+        '--data_dir at the one it was trained on'
+      )
+  return names
+
+
 def _compare(
   folder: RunFolder, about: Mapping[str, Any], versions: Mapping[str, str]
 ) -> None:

@@ -4,7 +4,6 @@
 run is finished.
 """
 
-import fcntl
 import numbers
 import os
 import shutil
@@ -12,7 +11,7 @@ from typing import Any
 
 from rnn_tf import config as configs
 from rnn_tf.errors import UsageError, closest_match
-from rnn_tf.run_files import RunFiles
+from rnn_tf.run_files import RunFiles, check_writable, lock
 
 FORMAT = 1
 
@@ -66,23 +65,13 @@ class RunFolder(RunFiles):
         a run with another config, or cannot be written to.
     """
     try:
-      self._check_writable()
+      check_writable(self.path, name=f'--run_dir={self}')
       if not self._is_new():
         self._check_own()
         if not overwrite:
           self._check_same(config)
     except OSError as error:
       raise UsageError(f'--run_dir={self}: {error.strerror}: name another') from error
-
-  def _check_writable(self) -> None:
-    """Looks at the folder, or the nearest one above that is there."""
-    for parent in (self.path, *self.path.absolute().parents):
-      if parent.exists():
-        if not parent.is_dir():
-          raise UsageError(f'--run_dir={self}: {parent} is a file, not a folder')
-        if not os.access(parent, os.W_OK | os.X_OK):
-          raise UsageError(f'--run_dir={self}: no permission to write in {parent}')
-        return
 
   def _is_new(self) -> bool:
     """Whether there is nothing but what a run killed in its first moments leaves."""
@@ -127,18 +116,11 @@ class RunFolder(RunFiles):
       UsageError: the folder cannot be created, another process is using it, or it
         has become another run's or finished.
     """
-    try:
-      self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-      self._lock = open(self.path / '.lock', 'w')  # noqa: SIM115
-    except OSError as error:
-      raise UsageError(f'--run_dir={self}: {error.strerror}: name another') from error
-    try:
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      raise UsageError(
-        f'--run_dir={self}: another process is working in it: wait for it, or name '
-        'another folder'
-      ) from None
+    self._lock = lock(
+      self.path,
+      name=f'--run_dir={self}',
+      busy='another process is working in it: wait for it, or name another folder',
+    )
     self.check(config, overwrite=overwrite)
     if self.finished and not overwrite:
       raise UsageError(f'{self}: another process has finished this run meanwhile')

@@ -132,19 +132,15 @@ def _findings(
   shadows = ready.shadows(epoch)
   LOG.info('attacking with %d shadow models', len(shadows))
   settings = _settings(config, data)
-  findings = audit.ask_fleet(signals, asked.attacks, shadows, **settings)
   target = _target(asked, signals, data)
-  report = audit.run(
+  findings = audit.ask_fleet(signals, asked.attacks, shadows, **settings)
+  report = run_audit.report(
+    config,
     signals,
-    config=config.report,
-    class_count=len(data.class_names),
-    model=config.model.label(),
     epoch=epoch,
-    train_accuracy=target.train_accuracy,
-    val_accuracy=target.test_accuracy,
-    seed=config.training.seed,
-    epsilon=promise and promise.epsilon(epoch),
-    delta=run_audit.delta(promise, len(data.train)),
+    data=data,
+    accuracies=(target.train_accuracy, target.test_accuracy),
+    promise=promise,
     fleet=findings,
   )
   record = AttackRecord(
@@ -175,19 +171,8 @@ def _data(asked: Request) -> datasets.Data:
   data = datasets.load(
     config.data, data_dir=asked.source.data_dir, download=asked.source.download
   )
-  try:
-    checksums = asked.run.record()['data']['checksums']
-    stored = {name: checksums[name] for name in ('train', 'holdout', 'test')}
-  except (KeyError, TypeError) as error:
-    raise UsageError(
-      f'--run={asked.run}: its config.json is damaged (no {error})'
-    ) from error
-  for name, checksum in stored.items():
-    if getattr(data, name).checksum() != checksum:
-      raise UsageError(
-        f'--run={asked.run}: its {name} images are not those of {data.name} as it is '
-        'now: the data set has changed; point --data_dir at the one it was trained on'
-      )
+  splits = {name: getattr(data, name) for name in ('train', 'holdout', 'test')}
+  run_start.check_data(asked.run, splits)
   return data
 
 
@@ -323,10 +308,14 @@ def _write(
   data: datasets.Data,
 ) -> None:
   """Writes the folder; what marks it as finished comes last."""
-  folder = asked.folder
-  (folder.path / attack_records.FILE).unlink(missing_ok=True)
-  folder.write_npz(attack_records.SCORES, to_arrays(report, signals))
-  attack_page.write(
-    record, folder, images=data.train if asked.options.embed_images else None
-  )
-  attack_records.write(folder, record)
+  folder, images = asked.folder, data.train if asked.options.embed_images else None
+  try:
+    (folder.path / attack_records.FILE).unlink(missing_ok=True)
+    folder.write_npz(attack_records.SCORES, to_arrays(report, signals))
+    attack_page.write(record, folder, images=images)
+    attack_records.write(folder, record)
+  except OSError as error:
+    raise UsageError(
+      f'{folder}: cannot be written ({error.strerror}): the shadow models are kept; '
+      'make room and start the command again'
+    ) from error

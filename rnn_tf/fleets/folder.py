@@ -7,7 +7,6 @@ used: another key is refused, a damaged shadow is trained again.
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import io
 import json
@@ -22,7 +21,7 @@ from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Trained, array_name
-from rnn_tf.run_files import RunFiles
+from rnn_tf.run_files import RunFiles, check_writable, lock
 
 FORMAT = 1
 
@@ -66,7 +65,7 @@ class FleetFolder(RunFiles):
       UsageError: the folder cannot be written to, holds something else, or a fleet
         made otherwise.
     """
-    self._check_writable()
+    check_writable(self.path, name=f'--fleet_dir={self}')
     if not self.path.exists():
       return
     if not (self.path / FILE).is_file():
@@ -96,20 +95,6 @@ class FleetFolder(RunFiles):
         f'--fleet_dir={self}: its shadow models did not keep hidden states, which '
         '--attack_features=hidden needs: name another --fleet_dir, or delete this one'
       )
-
-  def _check_writable(self) -> None:
-    """Looks at the folder, or the nearest one above that is there."""
-    for parent in (self.path, *self.path.absolute().parents):
-      if parent.exists():
-        if not parent.is_dir():
-          raise UsageError(
-            f'--fleet_dir={self}: {parent} is a file, not a folder: name another'
-          )
-        if not os.access(parent, os.W_OK | os.X_OK):
-          raise UsageError(
-            f'--fleet_dir={self}: no permission to write in {parent}: name another'
-          )
-        return
 
   def _manifest(self) -> dict[str, Any]:
     try:
@@ -144,19 +129,12 @@ class FleetFolder(RunFiles):
     """
     # Somebody else's folder does not even get a lock.
     self.check(plan)
-    try:
-      self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-      lock = open(self.path / '.lock', 'w')  # noqa: SIM115
-    except OSError as error:
-      raise UsageError(f'--fleet_dir={self}: {error.strerror}: name another') from error
-    with lock:
-      try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except OSError:
-        raise UsageError(
-          f'--fleet_dir={self}: another process is training these shadow models: wait '
-          'for it, or name another folder'
-        ) from None
+    with lock(
+      self.path,
+      name=f'--fleet_dir={self}',
+      busy='another process is training these shadow models: wait for it, or name '
+      'another folder',
+    ):
       self.check(plan)
       for leftover in self.path.glob('.*.tmp'):
         leftover.unlink()
