@@ -10,6 +10,7 @@ from rnn_tf import launch
 from rnn_tf.options import (
   attack,
   fleet,
+  label,
   overwrite,
   shadow_attack,
   source,
@@ -17,7 +18,7 @@ from rnn_tf.options import (
 )
 from rnn_tf.runs import finished_run
 
-OPTIONS = (target, attack, fleet, shadow_attack, source, overwrite)
+OPTIONS = (target, attack, label, fleet, shadow_attack, source, overwrite)
 
 INTERRUPTED = (
   'interrupted: the shadow models that are trained are kept; the same command goes on'

@@ -18,6 +18,7 @@ from rnn_tf.attack_config import (
   FleetConfig,
   ReportConfig,
 )
+from rnn_tf.deletion_config import DeletedFrom
 from rnn_tf.errors import (
   UsageError,
   check_at_least,
@@ -235,7 +236,7 @@ class RunConfig:
   """A run: the data, the network, its training, its privacy and the report on it.
 
   `fleet` and `attack` are those of the report's attacks with shadow models, and have no
-  effect where there are none.
+  effect where there are none. `deleted` says which deletion has made the run, if any.
   """
 
   data: DataConfig = DataConfig()
@@ -245,6 +246,7 @@ class RunConfig:
   report: ReportConfig = dataclasses.field(default_factory=ReportConfig)
   fleet: FleetConfig = dataclasses.field(default_factory=FleetConfig)
   attack: AttackConfig = dataclasses.field(default_factory=AttackConfig)
+  deleted: DeletedFrom = dataclasses.field(default_factory=DeletedFrom)
 
   def __post_init__(self):
     if set(self.report.attacks) & set(FLEET_ATTACKS):

@@ -1,6 +1,10 @@
 """One training run, put together from its parts."""
 
+import dataclasses
+import pathlib
 import sys
+
+import numpy as np
 
 from rnn_tf import (
   callbacks,
@@ -25,6 +29,21 @@ from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras, tf
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+  """What a run takes over from the run that examples were deleted from.
+
+  Attributes:
+    engine: who computes the gradients.
+    forgotten: (n,) int64, ids of the deleted examples, which `data` has no more.
+    weights: a file of weights to begin with; None begins with fresh ones.
+  """
+
+  engine: str
+  forgotten: np.ndarray
+  weights: pathlib.Path | None = None
 
 
 def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
@@ -84,8 +103,44 @@ def train(
     UsageError: the request cannot be met; the folder is as it was then, but where
       memory runs out.
   """
+  data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
+  train_on(data, config, folder, options=options, overwrite=overwrite)
+
+
+def train_on(
+  data: datasets.Data,
+  config: RunConfig,
+  folder: RunFolder,
+  *,
+  options: FleetOptions,
+  overwrite: bool,
+  start: Start | None = None,
+  command: str = 'rnn_tf.train',
+) -> None:
+  """Trains as `train` does, on data that are loaded.
+
+  Args:
+    data: the run's.
+    config: the run's.
+    folder: the run's.
+    options: of the shadow models that reports need.
+    overwrite: whether to delete what is there.
+    start: what is taken over from another run; None of a run of its own.
+    command: the module that this process runs, for the record.
+
+  Raises:
+    UsageError: see `train`.
+  """
   try:
-    _train(config, folder, source, options=options, overwrite=overwrite)
+    _train(
+      config,
+      folder,
+      data,
+      options=options,
+      overwrite=overwrite,
+      start=start,
+      command=command,
+    )
   except (tf.errors.ResourceExhaustedError, MemoryError) as error:
     raise UsageError(
       f'{folder}: not enough memory ({str(error).splitlines()[0]}): lower '
@@ -96,14 +151,15 @@ def train(
 def _train(
   config: RunConfig,
   folder: RunFolder,
-  source: Source,
+  data: datasets.Data,
   *,
   options: FleetOptions,
   overwrite: bool,
+  start: Start | None,
+  command: str,
 ) -> None:
-  data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
   config.training.steps_per_epoch(len(data.train))
-  engine = _engine(config, folder, overwrite=overwrite)
+  engine = start.engine if start else _engine(config, folder, overwrite=overwrite)
   promise = _promise(config, folder, examples=len(data.train), overwrite=overwrite)
   model = engines.build(
     config,
@@ -118,10 +174,19 @@ def _train(
   folder.open(config, overwrite=overwrite)
   parameters = model.count_params()
   run_start.record(
-    config, folder, data=data, parameters=parameters, engine=engine, promise=promise
+    config,
+    folder,
+    data=data,
+    parameters=parameters,
+    engine=engine,
+    promise=promise,
+    forgotten=start and start.forgotten,
+    command=command,
   )
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
+  if start is not None and start.weights is not None and not first_epoch:
+    training.load_weights(model, start.weights)
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from rnn_tf import datasets
 from rnn_tf.config import RECURRENT_KERNELS, RunConfig, to_json
 from rnn_tf.dp.guarantee import Guarantee, from_json
@@ -36,6 +38,8 @@ def record(
   parameters: int,
   engine: str,
   promise: Guarantee | None,
+  forgotten: np.ndarray | None = None,
+  command: str = 'rnn_tf.train',
 ) -> None:
   """Writes what the run is, or makes sure that a resumed one is still that.
 
@@ -46,18 +50,23 @@ def record(
     parameters: weights of the network.
     engine: who computes the gradients.
     promise: the guarantee of private training.
+    forgotten: (n,) int64, ids of examples that were deleted from the data; None of a
+      run that none were deleted from.
+    command: the module that this process runs.
 
   Raises:
     UsageError: the data has changed since the run began.
   """
   about = _about(data)
-  versions = {name: metadata.version(name) for name in VERSIONED}
+  now = versions()
   if (folder.path / 'config.json').exists():
-    _compare(folder, about, versions)
+    _compare(folder, about, now)
     return
   examples = {
     f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
   }
+  if forgotten is not None:
+    examples['forget_ids'] = forgotten
   folder.write_npz('examples.npz', examples)
   folder.write_json(
     'config.json',
@@ -65,14 +74,19 @@ def record(
       'format': FORMAT,
       'name': folder.path.name,
       'config': to_json(config),
-      'versions': versions,
-      'command': shlex.join(['python', '-m', 'rnn_tf.train', *sys.argv[1:]]),
+      'versions': now,
+      'command': shlex.join(['python', '-m', command, *sys.argv[1:]]),
       'data': about,
       'parameters': parameters,
       'engine': engine,
       'guarantee': promise and dataclasses.asdict(promise),
     },
   )
+
+
+def versions() -> dict[str, str]:
+  """Returns the packages that a run's numbers may depend on, and their versions."""
+  return {name: metadata.version(name) for name in VERSIONED}
 
 
 def _about(data: datasets.Data) -> dict[str, Any]:

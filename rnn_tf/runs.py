@@ -37,6 +37,7 @@ RESULT = {
 OWN_FOLDERS = (
   'attacks',
   'checkpoint',
+  'deletions',
   'inference',
   'plots',
   'scores',
@@ -222,6 +223,11 @@ def finished_run(path: str) -> RunFolder:
     UsageError: there is no run in it, or it is not finished.
   """
   folder = RunFolder(path)
+  if (folder.path / 'sharded.json').is_file():
+    raise UsageError(
+      f'--run={path}: is a sharded model: name the run that it was made of, which is '
+      f'{folder.path.parent / _parent_of_sharded(folder)}'
+    )
   if not (folder.path / 'config.json').is_file():
     found = sorted(folder.path.parent.glob('*/config.json'))
     names = [str(config.parent) for config in found]
@@ -236,3 +242,8 @@ def finished_run(path: str) -> RunFolder:
       f'{folder.record().get("command", "python -m rnn_tf.train")}'
     )
   return folder
+
+
+def _parent_of_sharded(folder: RunFolder) -> str:
+  manifest = folder.read_json('sharded.json')
+  return str(manifest.get('parent') if isinstance(manifest, dict) else '')

@@ -14,6 +14,7 @@ from rnn_tf import (
   launch,
   models,
   run_audit,
+  run_data,
   run_start,
   training,
 )
@@ -68,7 +69,7 @@ def _attack(asked: Request) -> AttackRecord:
     side_by_side=engines.side_by_side(engine),
     exact=config.privacy.dp,
   )
-  data = _data(asked)
+  data = run_data.load(asked.run, asked.source)
   plan = fleet_plan.plan(
     config,
     config.fleet,
@@ -163,17 +164,6 @@ def _findings(
     exposed=_exposed(asked, report, signals, shadows),
   )
   return record, report
-
-
-def _data(asked: Request) -> datasets.Data:
-  """Loads the run's data and makes sure that it still is that."""
-  config = asked.config
-  data = datasets.load(
-    config.data, data_dir=asked.source.data_dir, download=asked.source.download
-  )
-  splits = {name: getattr(data, name) for name in ('train', 'holdout', 'test')}
-  run_start.check_data(asked.run, splits)
-  return data
 
 
 def _signals(asked: Request, data: datasets.Data) -> Signals:

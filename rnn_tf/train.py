@@ -13,6 +13,7 @@ from rnn_tf import launch
 from rnn_tf.config import RunConfig
 from rnn_tf.options import (
   data,
+  dry_run,
   fleet,
   model,
   overwrite,
@@ -35,6 +36,7 @@ OPTIONS = (
   fleet,
   shadow_attack,
   run,
+  dry_run,
   overwrite,
 )
 

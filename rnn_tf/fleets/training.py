@@ -8,12 +8,11 @@
 import dataclasses
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rnn_tf import engines, launch, models
+from rnn_tf import engines, launch, models, workers
 from rnn_tf.callbacks import duration
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import stacked, trainer
@@ -117,7 +116,7 @@ def _announce(
     plan.fleet.shadow_split,
     plan.train_size,
     training.epochs,
-    strategy if strategy != 'processes' else f'{_workers(len(todo))} at a time',
+    strategy if strategy != 'processes' else f'{workers.count(len(todo))} at a time',
     folder,
   )
   if epoch is not None:
@@ -160,32 +159,15 @@ def _sequential(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Resul
     yield model, trainer.train(_task(plan, model, parts=None), shared)
 
 
-def _workers(count: int) -> int:
-  return min(count, engines.cores())
-
-
 def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Results:
-  import joblib
-  from joblib.externals.loky import get_reusable_executor
-  from joblib.externals.loky.process_executor import TerminatedWorkerError
-
   tasks = [_task(plan, model, parts=1) for model in todo]
-  # Arrays are handed over as files that the workers map into memory.
-  pool = joblib.Parallel(
-    n_jobs=_workers(len(todo)), return_as='generator_unordered', pre_dispatch='n_jobs'
+  yield from workers.side_by_side(
+    _work,
+    tasks,
+    vars(shared),
+    what='a shadow model',
+    instead='give --fleet=sequential, which needs less',
   )
-  # A worker whose memory has grown is replaced: by design, no news.
-  warnings.filterwarnings('ignore', 'A worker stopped while some jobs', UserWarning)
-  try:
-    yield from pool(joblib.delayed(_work)(task, vars(shared)) for task in tasks)
-  except TerminatedWorkerError as error:
-    raise UsageError(
-      'a process that trained a shadow model was killed, most often since memory ran '
-      'out: what is trained is kept; give --fleet=sequential, which needs less'
-    ) from error
-  finally:
-    # Idle workers would hold their memory while the attacks are made.
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _work(task: Task, shared: Mapping) -> tuple[int, Trained]:

@@ -6,7 +6,7 @@ from absl import flags
 
 from rnn_tf import attack_config as config
 from rnn_tf.errors import UsageError, check_at_least, check_choice
-from rnn_tf.options import overwrite, target
+from rnn_tf.options import label, overwrite, target
 
 _ATTACK = flags.DEFINE_list(
   'attack', ['shadow'], f'Out of {", ".join(config.ATTACKS)}.'
@@ -29,12 +29,6 @@ _EMBED_IMAGES = flags.DEFINE_bool(
   False,
   'Also draw the most exposed members. Their images are training data: mind who reads '
   'the picture.',
-)
-_LABEL = flags.DEFINE_string(
-  'label',
-  None,
-  'Name of the folder in RUN/attacks/; where not given, one made of the attacks and '
-  'their settings.',
 )
 
 
@@ -76,12 +70,6 @@ def from_flags() -> AttackOptions:
       '--embed_images: has no effect with --num_exposed=0, which lists nobody: leave '
       'one of them out'
     )
-  label = _LABEL.value
-  if label is not None and (not label or not _plain(label)):
-    raise UsageError(
-      f'--label={label}: must be a name of letters, digits, dots, dashes, plus signs '
-      'and underscores'
-    )
   return AttackOptions(
     run=run,
     report=config.ReportConfig(attacks=attacks),
@@ -89,10 +77,6 @@ def from_flags() -> AttackOptions:
     anytime=_ANYTIME.value,
     num_exposed=_NUM_EXPOSED.value,
     embed_images=_EMBED_IMAGES.value,
-    label=label,
+    label=label.from_flags(),
     overwrite=overwrite.from_flags(),
   )
-
-
-def _plain(name: str) -> bool:
-  return name[0] != '.' and all(c.isalnum() or c in '._-+' for c in name)

@@ -4,15 +4,12 @@ import dataclasses
 
 from absl import flags
 
-from rnn_tf.options import overwrite
+from rnn_tf.options import dry_run, overwrite
 
 _RUN_DIR = flags.DEFINE_string(
   'run_dir',
   None,
   'Folder of the run; where not given, runs/ plus a name such as cifar10-lstm-s0.',
-)
-_DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'Print what would be done, write nothing, and stop.'
 )
 
 
@@ -28,5 +25,7 @@ class RunOptions:
 def from_flags() -> RunOptions:
   """Returns the run options that the flags describe."""
   return RunOptions(
-    run_dir=_RUN_DIR.value, overwrite=overwrite.from_flags(), dry_run=_DRY_RUN.value
+    run_dir=_RUN_DIR.value,
+    overwrite=overwrite.from_flags(),
+    dry_run=dry_run.from_flags(),
   )

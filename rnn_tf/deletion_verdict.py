@@ -1,0 +1,224 @@
+"""What an audit of deletions comes to, in sentences."""
+
+from collections.abc import Sequence
+
+from rnn_tf.deletion.results import (
+  FORGOTTEN,
+  MARGIN,
+  NOT_ENOUGH_DATA,
+  NOT_FORGOTTEN,
+  ORIGINAL,
+  REFERENCE,
+  SHARDED_ORIGINAL,
+  AttackFigures,
+  Verdict,
+  VersionFigures,
+)
+from rnn_tf.deletion_names import (
+  auc_text,
+  difference_text,
+  method_name,
+  ordered,
+)
+from rnn_tf.deletion_records import DeletionRecord
+
+
+def overall(verdicts: Sequence[Verdict]) -> str:
+  """Returns the word for a forget set and method over all attacks.
+
+  It is `FORGOTTEN` only if every attack says so, `NOT_FORGOTTEN` if any attack does,
+  else `NOT_ENOUGH_DATA`, as it is without any verdict.
+
+  That all must pass makes `FORGOTTEN` an intersection-union test (Berger 1982,
+  Technometrics 24): if by some attack the difference is beyond the margin, all say
+  `FORGOTTEN` at most as often as that one does by mistake, once in 40. It takes no
+  correction for the number of attacks. `NOT_FORGOTTEN` is the other way round: of k
+  attacks it takes one, and it is wrong up to k times as often as one attack is.
+
+  Args:
+    verdicts: of one forget set and method, an attack each.
+  """
+  words = {verdict.word for verdict in verdicts}
+  if NOT_FORGOTTEN in words:
+    return NOT_FORGOTTEN
+  return FORGOTTEN if words == {FORGOTTEN} else NOT_ENOUGH_DATA
+
+
+def verdicts_on(
+  record: DeletionRecord, forget: str, method: str
+) -> tuple[Verdict, ...]:
+  """Returns the verdicts on one forget set and method, an attack each."""
+  return tuple(
+    verdict
+    for verdict in record.findings.verdicts
+    if (verdict.forget, verdict.method) == (forget, method)
+  )
+
+
+def pooled(record: DeletionRecord, forget: str, method: str) -> VersionFigures | None:
+  """Returns the figures of one version over the seeds; None if there is none."""
+  for figures in record.findings.pooled:
+    if (figures.forget, figures.method) == (forget, method):
+      return figures
+  return None
+
+
+LEGEND = (
+  'Before the deletion and for the full retrain: AUC of the deleted examples against '
+  'unseen ones. For each method: the same less that of the full retrain. In brackets '
+  'are 95% intervals.'
+)
+"""What the figures in `lines` are."""
+
+
+def lines(record: DeletionRecord, forget: str) -> list[str]:
+  """Returns what is to be said of one forget set: before, reference, each method.
+
+  Args:
+    record: the audit.
+    forget: the forget set's label.
+  """
+  said = []
+  for method in (ORIGINAL, SHARDED_ORIGINAL):
+    figures = pooled(record, forget, method)
+    if figures is not None and figures.attacks:
+      said.append(f'before, {method_name(method)}: {_before(record, figures)}')
+  reference = pooled(record, forget, REFERENCE)
+  if reference is not None and reference.attacks:
+    found = _each_attack(reference.attacks)
+    said.append(f'{method_name(REFERENCE)}, the reference: {found}')
+  for method in ordered(record.methods):
+    found = verdicts_on(record, forget, method)
+    if found and method not in _CONTROLS:
+      said.append(f'{method_name(method)}: {_after(found)}')
+  for method, control in _CONTROLS.items():
+    found = verdicts_on(record, forget, method)
+    if found:
+      said.append(f'{method_name(method)}: {_after(found)}{_control(found, control)}')
+  return said
+
+
+def _each_attack(attacks: Sequence[AttackFigures]) -> str:
+  return ', '.join(f'{auc_text(each.forgotten)} by {each.attack}' for each in attacks)
+
+
+def _before(record: DeletionRecord, figures: VersionFigures) -> str:
+  """Says whether a version before the deletion gives the examples away."""
+  found = _each_attack(figures.attacks)
+  aucs = {each.attack: each.forgotten for each in figures.attacks}
+  if any(auc.low > 0.5 for auc in aucs.values()):
+    return f'{found}: they can be told from unseen ones'
+  if all(auc.high < 0.5 for auc in aucs.values()):
+    return (
+      f'{found}: the unseen examples look more like training examples than those to be '
+      'deleted do: the two are not alike'
+    )
+  if figures.method == ORIGINAL and _differs(record, figures.forget):
+    # Where H is easier than D_f, a model that has learned D_f by heart may be at 0.5.
+    return f'{found}: not above 0.5, but above the full retrain'
+  return (
+    f'{found}: they cannot be told from unseen ones. **There is hardly anything to '
+    'forget, and the verdict on what was made of it says little**'
+  )
+
+
+def _differs(record: DeletionRecord, forget: str) -> bool:
+  """Whether the original is known to give away more than the full retrain."""
+  found = verdicts_on(record, forget, 'none')
+  return any(x.word == NOT_FORGOTTEN and x.comparison.value > 0 for x in found)
+
+
+def _after(found: Sequence[Verdict]) -> str:
+  """Returns the word of all attacks, and the differences that it comes from."""
+  word = overall(found)
+  shown = ', '.join(
+    f'{difference_text(verdict.comparison)} by {verdict.attack}' for verdict in found
+  )
+  text = f'**{word}**: {shown}'
+  if word == FORGOTTEN:
+    return f'{text}: within {MARGIN:g}'
+  if word == NOT_FORGOTTEN:
+    guilty = [verdict.attack for verdict in found if verdict.word == word]
+    return f'{text}: beyond {MARGIN:g} by {", ".join(guilty)}'
+  return f'{text}: {_enough(found)}'
+
+
+def _enough(found: Sequence[Verdict]) -> str:
+  """Says how much data would be enough, for the attack that needs most."""
+  undecided = [verdict for verdict in found if verdict.word == NOT_ENOUGH_DATA]
+  near = [verdict.attack for verdict in undecided if verdict.needed is None]
+  if near:
+    return f'too near to {MARGIN:g} by {", ".join(near)} for any number of examples'
+  most = max(undecided, key=lambda verdict: verdict.needed)
+  return (
+    f'about {most.needed:,} deleted examples over all seeds (now '
+    f'{most.comparison.n_forgotten:,}) would be enough'
+  )
+
+
+def _control(found: Sequence[Verdict], control: dict[str, str]) -> str:
+  """Says whether a control reads as it must, and what follows if it does not."""
+  word = overall(found)
+  if word not in control:
+    return '; so it must be'
+  return f'. **A control has failed**: {control[word]}'
+
+
+_CONTROLS = {
+  'none': {
+    FORGOTTEN: (
+      'the original itself is within the margin of the full retrain, so `forgotten` '
+      'says nothing of any method here'
+    ),
+    NOT_ENOUGH_DATA: (
+      'the original itself cannot be told from the full retrain with so few examples: '
+      'take more seeds, a larger share, or a model that was trained for longer'
+    ),
+  },
+  'twin': {
+    NOT_FORGOTTEN: (
+      'two full retrains differ by more than the margin, and so may any method, by the '
+      'randomness of training alone: take more seeds'
+    ),
+    NOT_ENOUGH_DATA: (
+      'the data do not show that even two full retrains agree: take more seeds, or a '
+      'larger share'
+    ),
+  },
+}
+"""Control -> word that it must not have -> what follows from it."""
+
+_SHOWN = {
+  'none': 'tells the original from a full retrain',
+  'twin': 'takes two full retrains for alike',
+}
+
+
+def missing(record: DeletionRecord) -> list[str]:
+  """Says what the audit cannot say for want of a reference, controls or seeds."""
+  said = []
+  if REFERENCE not in record.methods:
+    said.append(
+      '**No verdict**: there is no full retrain to compare with: add '
+      f'`{REFERENCE}` to `--method`.'
+    )
+    return said
+  if not record.findings.verdicts:
+    said.append(
+      '**No verdict**: nothing but the full retrain was made: add the method to be '
+      'judged to `--method`.'
+    )
+    return said
+  absent = [name for name in _CONTROLS if name not in record.methods]
+  if absent:
+    names = ' and '.join(f'`{name}`' for name in absent)
+    said.append(
+      f'Without a control: {names} in `--method` would show whether the audit '
+      f'{" and ".join(_SHOWN[name] for name in absent)}.'
+    )
+  if len(record.seeds) == 1:
+    said.append(
+      'One seed: the intervals are for the models that there are. How far another '
+      'training would stray is not in them; `--seeds` with three or more adds it.'
+    )
+  return said

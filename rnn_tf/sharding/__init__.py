@@ -1,0 +1,1 @@
+"""Sharded models: training their shards, slice by slice, and keeping each stage."""

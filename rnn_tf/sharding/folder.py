@@ -1,0 +1,183 @@
+"""The folder of a sharded model: its shards' stages, what they say, what made them.
+
+`sharded.json` says which model it is; every shard that was trained here has a folder
+with its stages and its outputs; `result.json` is written last. A model that a deletion
+made keeps the shards that it retrained: for the others it names the original's folder.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnn_tf.errors import UsageError
+from rnn_tf.run_files import RunFiles, check_writable, lock
+
+FORMAT = 1
+
+FILE = 'sharded.json'
+
+RESULT = 'result.json'
+
+OUTPUTS = 'outputs.npz'
+
+
+class ShardedFolder(RunFiles):
+  """The folder of one sharded model."""
+
+  @property
+  def finished(self) -> bool:
+    """Whether all of its shards are trained."""
+    return (self.path / RESULT).is_file()
+
+  def shard(self, number: int) -> pathlib.Path:
+    """Returns the folder of a shard."""
+    return self.path / 'shards' / f'{number:03d}'
+
+  def check(self, key: Mapping[str, Any]) -> None:
+    """Makes sure that a model may be kept here, without writing anything.
+
+    Args:
+      key: everything that decides the model, as JSON values.
+
+    Raises:
+      UsageError: the folder cannot be written to, holds something else, or a model
+        that was made otherwise.
+    """
+    check_writable(self.path, name=str(self))
+    if not self.path.exists():
+      return
+    if not (self.path / FILE).is_file():
+      names = os.listdir(self.path)
+      if any(name != '.lock' and not name.endswith('.tmp') for name in names):
+        raise UsageError(
+          f'{self}: holds something else than a sharded model (no {FILE}): move it away'
+        )
+      return
+    lines = differences(self.manifest()['key'], dict(key))
+    if lines:
+      raise UsageError(
+        f'{self}: holds a sharded model that was made otherwise ({"; ".join(lines)}): '
+        'move it away or delete it'
+      )
+
+  def manifest(self) -> dict[str, Any]:
+    """Returns sharded.json.
+
+    Raises:
+      UsageError: it is missing, damaged or of another version.
+    """
+    stored = self.read_json(FILE)
+    fine = isinstance(stored, dict) and stored.get('format') == FORMAT
+    if not fine or not isinstance(stored.get('key'), dict):
+      raise UsageError(
+        f'{self}/{FILE} is damaged, or of another version of rnn_tf: delete the folder'
+      )
+    return stored
+
+  @contextlib.contextmanager
+  def open(self, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Holds the folder's lock, and writes down which model it is.
+
+    Args:
+      manifest: with everything that decides the model as `key`.
+
+    Raises:
+      UsageError: see `check`; or another process is at work here.
+    """
+    # Somebody else's folder does not even get a lock.
+    self.check(manifest['key'])
+    with lock(
+      self.path,
+      name=str(self),
+      busy='another process is training this sharded model: wait for it',
+    ):
+      self.check(manifest['key'])
+      for leftover in [*self.path.glob('.*.tmp'), *self.path.glob('shards/*/.*.tmp')]:
+        leftover.unlink()
+      if not (self.path / FILE).exists():
+        self.write_json(FILE, {'format': FORMAT, **manifest})
+      yield
+
+  def write_outputs(self, shard: int, pool: np.ndarray, test: np.ndarray) -> str:
+    """Keeps what a shard's model says; only the owner may read it.
+
+    Args:
+      shard: its number.
+      pool: logits (n, classes) float32 on the training pool.
+      test: logits (m, classes) float32 on the test set.
+
+    Returns:
+      The checksum of what was written.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, pool=pool, test=test)
+    content = buffer.getvalue()
+    name = (self.shard(shard) / OUTPUTS).relative_to(self.path)
+    self.write(str(name), content, private=True)
+    return hashlib.sha256(content).hexdigest()
+
+  def result(self) -> dict[str, Any]:
+    """Returns result.json.
+
+    Raises:
+      UsageError: it is missing or damaged.
+    """
+    result = self.read_json(RESULT)
+    fine = isinstance(result, dict) and isinstance(result.get('shards'), list)
+    if not fine or not all(
+      isinstance(shard, dict) and {'folder', 'outputs'} <= set(shard)
+      for shard in result['shards']
+    ):
+      raise UsageError(f'{self}/{RESULT} is damaged: delete the folder')
+    return result
+
+  def load(self) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the models of all shards say.
+
+    Returns:
+      Logits of the pool (shards, n, classes) and of the test set (shards, m, classes),
+      float32.
+
+    Raises:
+      UsageError: the model is not finished, damaged, or the original that it takes
+        shards from is another one by now.
+    """
+    shards = self.result()['shards']
+    pools, tests = zip(
+      *(self._outputs(number, shard) for number, shard in enumerate(shards)),
+      strict=True,
+    )
+    return np.stack(pools), np.stack(tests)
+
+  def _outputs(
+    self, number: int, shard: Mapping[str, Any]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    folder = ShardedFolder(self.path.parent / shard['folder'])
+    path = folder.shard(number) / OUTPUTS
+    try:
+      content = path.read_bytes()
+      if hashlib.sha256(content).hexdigest() != shard['outputs']:
+        raise ValueError('is not what this model was made with')
+      with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays['pool'], arrays['test']
+    except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+      raise UsageError(
+        f'{path}: {error}: delete the folder {self}, and the same command trains it again'
+      ) from error
+
+
+def differences(old: Any, new: Any, *, name: str = '') -> Sequence[str]:
+  """Returns one `name was x, is y` for each value of two nested dicts that differs."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    return [
+      line
+      for key in dict.fromkeys([*old, *new])
+      for line in differences(old.get(key), new.get(key), name=key)
+    ]
+  return [] if old == new else [f'{name} was {old}, is {new}']

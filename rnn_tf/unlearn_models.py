@@ -1,0 +1,189 @@
+"""Makes the models of a deletion, and what each says of every example."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnn_tf import (
+  attack_records,
+  datasets,
+  engines,
+  experiment,
+  launch,
+  models,
+  run_data,
+  training,
+)
+from rnn_tf.callbacks import duration
+from rnn_tf.datasets import Data, Split
+from rnn_tf.deletion import sisa
+from rnn_tf.errors import UsageError
+from rnn_tf.options.fleet import FleetOptions
+from rnn_tf.prediction import Predictor
+from rnn_tf.runs import RunFolder
+from rnn_tf.sharding import sharded
+from rnn_tf.sharding.constituent import Examples
+from rnn_tf.sharding.sharded import ShardedPlan
+from rnn_tf.stack import keras, tf
+from rnn_tf.unlearn_plan import Job, Retraining
+
+LOG = logging.getLogger('rnn_tf')
+
+OUTPUTS = 'deletions/outputs.npz'
+"""What a run says at its last epoch, in its folder."""
+
+
+class Maker:
+  """Makes models that are not there yet.
+
+  Args:
+    data: the parent run's.
+    pool: its training and holdout examples.
+    shard_training: how shards are trained, see `sharded.STRATEGIES`.
+  """
+
+  def __init__(self, data: Data, pool: Split, *, shard_training: str):
+    self._data = data
+    self._pool = pool
+    self._shard_training = shard_training
+    self._examples: Examples | None = None
+
+  def make(self, job: Job) -> None:
+    """Trains what a job still lacks; a killed training goes on where it was.
+
+    Raises:
+      UsageError: it cannot be trained.
+    """
+    if job.done:
+      return
+    try:
+      if isinstance(job.model, ShardedPlan):
+        examples = self._shared(job.model)
+        sharded.train(job.model, examples, strategy=self._shard_training)
+      else:
+        self._train(job.model)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+      raise UsageError(
+        f'not enough memory ({str(error).splitlines()[0]}): what is trained is kept; '
+        'give --shard_training=sequential, or delete from a run of fewer examples'
+      ) from error
+    # What Keras keeps of a model that nobody needs any more.
+    keras.backend.clear_session()
+
+  def _train(self, model: Retraining) -> None:
+    config = model.config
+    launch.set_up_tensorflow(
+      config.training,
+      side_by_side=engines.side_by_side(model.engine),
+      exact=config.privacy.dp,
+    )
+    start = data = None
+    if config.deleted.method:
+      start = experiment.Start(
+        engine=model.engine, forgotten=model.forgotten, weights=model.weights
+      )
+      data = run_data.without(self._data, model.forgotten)
+    experiment.train_on(
+      self._data if data is None else data,
+      config,
+      model.folder,
+      options=FleetOptions(strategy='auto', fleet_dir=None),
+      overwrite=False,
+      start=start,
+      command='rnn_tf.unlearn',
+    )
+    model.folder.close()
+
+  def _shared(self, plan: ShardedPlan) -> Examples:
+    if self._examples is None:
+      model = plan.config.model
+      self._examples = Examples(
+        inputs=models.inputs(model, self._pool.images),
+        labels=self._pool.labels,
+        test_inputs=models.inputs(model, self._data.test.images),
+        image_shape=self._pool.images.shape[1:],
+        class_count=len(self._data.class_names),
+      )
+    return self._examples
+
+  def outputs(self, job: Job, *, aggregation: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a made model says, predicting where it has not been kept.
+
+    Args:
+      job: of which the model is there.
+      aggregation: of sharded models.
+
+    Returns:
+      Logits of the pool (n, classes) and of the test set (m, classes), float32.
+    """
+    if isinstance(job.model, ShardedPlan):
+      pool, test = job.model.folder.load()
+      return sisa.aggregate(pool, aggregation), sisa.aggregate(test, aggregation)
+    return run_outputs(job.model.folder, self._data, self._pool)
+
+
+def run_outputs(
+  run: RunFolder, data: Data, pool: Split
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a run's logits at its last epoch, and keeps them beside the run.
+
+  Args:
+    run: finished.
+    data: the data set's classes and test set.
+    pool: whose logits are wanted.
+
+  Returns:
+    Logits of the pool (n, classes) and of the test set (m, classes), float32.
+  """
+  weights = attack_records.weights_checksum(run.path)
+  identity = np.array([str(weights), pool.checksum(), data.test.checksum()])
+  if (run.path / OUTPUTS).exists():
+    kept = run.read_npz(OUTPUTS, needs=['identity', 'pool', 'test'])
+    if np.array_equal(kept['identity'], identity):
+      return kept['pool'], kept['test']
+  config = run.config()
+  model = models.build(
+    config.model,
+    image_shape=pool.images.shape[1:],
+    num_classes=len(data.class_names),
+  )
+  training.load_weights(model, run.path / attack_records.WEIGHTS)
+  predict = Predictor(model)
+  outputs = {
+    name: predict(models.inputs(config.model, split.images))
+    for name, split in (('pool', pool), ('test', data.test))
+  }
+  run.write_npz(OUTPUTS, {'identity': identity, **outputs})
+  return outputs['pool'], outputs['test']
+
+
+def make_all(jobs: Sequence[Job], maker: Maker, *, seconds_per_example: float) -> None:
+  """Makes all models that are missing, and says how far it is.
+
+  Args:
+    jobs: in the order in which they can be made.
+    maker: makes them.
+    seconds_per_example: that one example takes in one epoch, for the estimates.
+  """
+  todo = [job for job in jobs if not job.done]
+  left = sum(job.model.examples for job in todo)
+  for number, job in enumerate(todo, start=1):
+    LOG.info(
+      'model %d of %d: %s; about %s left',
+      number,
+      len(todo),
+      _folder_name(job),
+      duration(left * seconds_per_example),
+    )
+    maker.make(job)
+    left -= job.model.examples
+
+
+def _folder_name(job: Job) -> str:
+  return job.model.folder.path.name
+
+
+def pool_of(data: datasets.Data) -> Split:
+  """Returns a run's whole training pool by rising ids."""
+  return run_data.merged(data.holdout, data.train)
