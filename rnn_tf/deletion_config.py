@@ -65,10 +65,9 @@ class ForgetConfig:
           f'--fractions={fraction:g}: must lie between 0 and 1, such as 0.05'
         )
     _check_names('deletion', self.deletions, DELETIONS)
-    for flag, values in (('fractions', self.fractions), ('deletion', self.deletions)):
-      if len(set(values)) != len(values):
-        text = ','.join(map(str, values))
-        raise UsageError(f'--{flag}={text}: names one of them twice')
+    if len(set(self.fractions)) != len(self.fractions):
+      text = ','.join(map(str, self.fractions))
+      raise UsageError(f'--fractions={text}: names one of them twice')
     check_at_least('num_groups', self.num_groups, 1)
     check_at_least('deletion_seed', self.deletion_seed, 0)
 
@@ -119,8 +118,6 @@ class DeletionConfig:
 
   def __post_init__(self):
     _check_names('method', self.methods, METHODS)
-    if not self.methods:
-      raise UsageError(f'--method is empty: name some of {", ".join(METHODS)}')
     if self.finetune_epochs is not None:
       check_at_least('finetune_epochs', self.finetune_epochs, 1)
     if len(set(self.seeds)) != len(self.seeds):
@@ -137,6 +134,8 @@ class DeletionConfig:
 
 
 def _check_names(flag: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+  if not names:
+    raise UsageError(f'--{flag} is empty: name some of {", ".join(allowed)}')
   for name in names:
     check_choice(flag, name, allowed)
   if len(set(names)) != len(names):

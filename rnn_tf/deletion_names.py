@@ -6,6 +6,7 @@ from typing import Any
 
 from rnn_tf.deletion import results
 from rnn_tf.deletion.results import AttackFigures, Auc, Comparison, Hit, Rate
+from rnn_tf.deletion_records import ShardAccuracy
 
 METHODS = {
   results.ORIGINAL: 'original',
@@ -52,6 +53,14 @@ def forget_name(label: str) -> str:
 def method_name(method: str) -> str:
   """Returns the name of a version's method."""
   return METHODS[method]
+
+
+def sharding_name(each: ShardAccuracy) -> str:
+  """Returns how an original puts its shards together, their number apart."""
+  if each.num_shards == 1:
+    return 'plain original'
+  how = {'mean': 'mean of logits', 'vote': 'majority vote'}[each.aggregation]
+  return how + (f', {each.num_slices} slices' if each.num_slices > 1 else '')
 
 
 def ordered(methods: Iterable[str]) -> list[str]:

@@ -52,8 +52,8 @@ def find_fleet(
   if not held_out:
     if wanted:
       raise UsageError(
-        f'--shadow_fleet={wanted}: LiRA needs unseen examples out of the training pool: '
-        'delete from a run that was trained with --train_fraction'
+        f'--shadow_fleet={wanted}: LiRA needs unseen examples out of the training '
+        'pool: delete from a run that was trained with --train_fraction'
       )
     return None
   path = pathlib.Path(wanted) if wanted else None
@@ -68,12 +68,16 @@ def find_fleet(
 
 
 def _load(run: RunFolder, data: Data, path: pathlib.Path | None) -> Fleet | None:
-  plan = _plan(run, data, path, count=FEWEST)
-  path = path or pathlib.Path('fleets') / plan.name()
-  if not (path / FILE).is_file():
-    if path.exists() or path.parent != pathlib.Path('fleets'):
-      raise UsageError(f'--shadow_fleet={path}: no shadow models there')
-    return None
+  if path is None:
+    plan = _plan(run, data, None, count=FEWEST)
+    path = pathlib.Path('fleets') / plan.name()
+    if not (path / FILE).is_file():
+      return None
+  elif not (path / FILE).is_file():
+    raise UsageError(
+      f'--shadow_fleet={path}: no shadow models there: rnn_tf.attack --attack=lira '
+      'trains some; or leave the flag out'
+    )
   # Pairs, see `membership.half`: an odd one would unbalance them.
   count = len(list(path.glob('shadow-*.json'))) // 2 * 2
   if count < FEWEST:

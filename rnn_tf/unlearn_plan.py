@@ -141,8 +141,8 @@ def studies(
     sharded.check(own, shards.num_shards, shards.num_slices)
   if 'finetune' in deletion.methods and own.privacy.dp:
     raise UsageError(
-      '--method=finetune: the run was trained with --dp, and more steps would cost more '
-      'epsilon than it says: give --method=retrain'
+      '--method=finetune: the run was trained with --dp, and more steps would cost '
+      'more epsilon than it says: give --method=retrain'
     )
   maker = _Maker(run=run, deletion=deletion, data=data, pool_ids=pool_ids)
   seeds = deletion.seeds or (own.training.seed,)

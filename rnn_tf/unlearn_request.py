@@ -111,7 +111,7 @@ def held(request: Request) -> Iterator[None]:
   with lock(
     folder,
     name=str(folder),
-    busy='another process is making this deletion: wait for it, or give another --label',
+    busy='another process makes this deletion: wait for it, or give another --label',
   ):
     for leftover in folder.glob('.*.tmp'):
       leftover.unlink()

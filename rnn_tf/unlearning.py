@@ -108,8 +108,8 @@ def describe(prepared: Prepared) -> str:
   todo = [job for job in prepared.jobs if not job.done]
   work = sum(job.model.examples for job in todo) * prepared.seconds_per_example
   lines = [
-    f'original: {prepared.request.run}, {len(prepared.data.train):,} training examples; '
-    f'unseen examples: {prepared.unseen.describe()}',
+    f'original: {prepared.request.run}, {len(prepared.data.train):,} training '
+    f'examples; unseen: {prepared.unseen.describe()}',
     f'models: {len(prepared.jobs)}, of which {len(todo)} are to be trained'
     + (f', about {duration(work)}' if todo else ''),
   ]
@@ -119,8 +119,8 @@ def describe(prepared: Prepared) -> str:
   if touched:
     labels = ', '.join(dict.fromkeys(job.label for job in touched))
     lines.append(
-      f'no speed-up: {labels} holds examples of every shard, so that sharded retraining '
-      'trains all of them; --deletion=grouped confines a deletion to --num_groups shards'
+      f'no speed-up by sharding: {labels} touches every shard; --deletion=grouped '
+      'confines a deletion to --num_groups of them'
     )
   return '\n'.join(lines)
 

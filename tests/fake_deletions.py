@@ -270,7 +270,7 @@ def record(
   maker = _Maker(seeds=seeds, attacks=attacks, size=size, leak=leak, rates=rates)
   sharded = 'sharded' in methods
   versions = [ORIGINAL, *(['sharded_original'] if sharded else []), *methods]
-  compared = [method for method in methods if method != REFERENCE]
+  compared = [method for method in versions if method != REFERENCE]
   findings = results.Findings(
     versions=tuple(
       maker.figures((seed,), forget, method, pooled=False)
@@ -307,6 +307,7 @@ def record(
       for forget in forgets
       for method in versions
       for attack in attacks
+      if attack != 'lr'
     ),
   )
   originals = [method for method in versions if 'original' in method]

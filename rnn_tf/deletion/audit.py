@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import threadpoolctl
 
 from rnn_tf.attacks import fleet_size, trained
 from rnn_tf.attacks.results import FOLDS, AttackScores
@@ -73,11 +74,13 @@ def run(
   forget_sets = _forget_sets(versions)
   fleet = None
   if 'lira' in attacks:
-    fleet = _Fleet.of(shadows, [cells for cells in forget_sets.values()])
-  parts = [
-    _audit(cells, _possible(attacks, cells), fleet=fleet, seed=seed)
-    for cells in forget_sets.values()
-  ]
+    fleet = _Fleet.of(shadows, forget_sets.values())
+  # Matrices so small gain nothing by threads, which wait for each other on busy cores.
+  with threadpoolctl.threadpool_limits(1):
+    parts = [
+      _audit(cells, _possible(attacks, cells), fleet=fleet, seed=seed)
+      for cells in forget_sets.values()
+    ]
   return Findings(
     **{
       field.name: tuple(each for part in parts for each in getattr(part, field.name))
@@ -193,14 +196,17 @@ def _audit(
   """Finds all there is to find of one forget set."""
   methods: dict[str, dict[int, Attacked]] = {}
   found: dict[tuple[str, str], list[tuple[Version, AttackScores]]] = {}
-  for by_method in map(_uncached, cells.values()):
+  for by_method in cells.values():
+    copies = _uncached(by_method)
     for method, version in by_method.items():
       key = (seed, version.seed, zlib.crc32(version.forget.encode()))
-      attacked = _attack(version, attacks, fleet=fleet, key=key)
+      made, shown = _attack(copies[method], attacks, fleet=fleet, key=key)
+      attacked = Attacked(version=version, scores=made, shown=shown)
       methods.setdefault(method, {})[version.seed] = attacked
-      before = by_method.get(BEFORE.get(method, ''))
+      before = copies.get(BEFORE.get(method, ''))
       if before is not None and _learnable(cells):
-        for name, scores in _both_versions(before, version, key=key).items():
+        both = _both_versions(before, copies[method], key=key)
+        for name, scores in both.items():
           found.setdefault((method, name), []).append((version, scores))
   of_seeds = {
     method: [figures.of_version(each) for each in by_seed.values()]
@@ -225,7 +231,7 @@ def _audit(
 
 
 def _uncached(by_method: Mapping[str, Version]) -> dict[str, Version]:
-  """Copies versions, not their arrays: what is computed of them goes with the copy."""
+  """Copies versions, not their arrays: what they keep of what is computed goes away."""
   return {
     method: dataclasses.replace(
       version, **{name: dataclasses.replace(getattr(version, name)) for name in _SIDES}
@@ -240,7 +246,8 @@ def _attack(
   *,
   fleet: _Fleet | None,
   key: tuple[int, ...],
-) -> Attacked:
+) -> tuple[dict[str, Scores], dict[str, AttackScores]]:
+  """Returns each attack's scores, and what its histogram shows."""
   sides = _attackable(version)
   gaps = [logit_gap(side.logits, side.labels) for side in sides]
   made, shown = {}, {}
@@ -258,7 +265,7 @@ def _attack(
       forgotten=AttackScores(forgotten, unseen),
       retained=AttackScores(retained, unseen),
     )
-  return Attacked(version=version, scores=made, shown=shown)
+  return made, shown
 
 
 def _learned(sides: tuple[Side, Side, Side], key: tuple[int, ...]) -> Scores:

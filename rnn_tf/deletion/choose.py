@@ -145,10 +145,20 @@ def _drawn(
         f'{len(chosen)} examples, of which each group must keep one: give more groups, '
         'or a smaller share'
       )
-  picked = np.sort(rng.permutation(chosen)[:count])
+  order = _one_of_each_last(rng.permutation(chosen), groups, assignment)
+  picked = np.sort(order[:count])
   return ForgetSet(
     label=label, kind=kind, fraction=fraction, ids=ids[picked], groups=groups
   )
+
+
+def _one_of_each_last(
+  order: np.ndarray, groups: Sequence[int], assignment: Assignment
+) -> np.ndarray:
+  """Moves the last example of each group to the end: those are deleted last."""
+  shards = assignment.shards[order]
+  last = [np.flatnonzero(shards == group)[-1] for group in groups]
+  return np.concatenate([np.delete(order, last), order[last]])
 
 
 def _groups(

@@ -188,13 +188,15 @@ class Verdict:
 
   Attributes:
     forget: the forget set's label.
-    method: a key of `BEFORE`, but for the reference.
+    method: as in `Version`, but for the reference; that of an original tells how far a
+      model is from the reference that was trained on D_f.
     attack: whose AUC of D_f against H is compared.
     comparison: the method's AUC minus that of the full retrain.
     word: `FORGOTTEN` (the interval lies within -+`MARGIN`), `NOT_FORGOTTEN` (it lies
       outside) or `NOT_ENOUGH_DATA`.
-    needed: deleted examples, over all seeds, that would be enough to say; None where
-      there are enough, or no number would be (the difference is at the margin).
+    needed: deleted examples, over all seeds, that would be enough to say, see
+      `comparison.verdict`; None where there are enough, or no number would be (the
+      difference is at the margin).
   """
 
   forget: str

@@ -168,7 +168,8 @@ class ShardedFolder(RunFiles):
         return arrays['pool'], arrays['test']
     except Exception as error:  # zipfile, zlib and NumPy each raise their own.
       raise UsageError(
-        f'{path}: {error}: delete the folder {self}, and the same command trains it again'
+        f'{path}: {error}: delete the folder {self}, and the same command trains it '
+        'again'
       ) from error
 
 

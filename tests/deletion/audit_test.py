@@ -194,26 +194,26 @@ class PlantedTest(parameterized.TestCase):
     self.assertEqual(collateral.newly_exposed, 0)
     self.assertGreater(collateral.exposed_before, 0)
 
-  def test_intervals_of_the_learned_attack_are_those_of_two_folds(self):
-    made = {method: [] for method in ('original', 'retrain')}
-    learned, key = trained.scores, None
+  def test_learned_attack_is_made_twice_and_has_the_intervals_of_two_folds(self):
+    pair = [v for v in self.versions if v.seed == 0 and v.method in METHODS[:3:2]]
+    learned = trained.scores
     with mock.patch.object(trained, 'scores', wraps=learned) as called:
-      pair = [v for v in self.versions if v.seed == 0 and v.method in made]
       found = run(pair, ('lr',))
-    calls = [c for c in called.call_args_list if c.args[0] == 'lr']
-    for version, forgotten, retained in zip(
-      ('original', 'retrain'), calls[0::2], calls[1::2], strict=False
-    ):
-      figures = keyed(found.versions, 'method')[version,].attacks[0]
-      for auc, call in ((figures.forgotten, forgotten), (figures.retained, retained)):
-        scored = learned(*call.args, **call.kwargs)
-        self.assertEqual(
-          (auc.value, auc.low, auc.high),
-          metrics.auc_interval(scored.members, scored.nonmembers, folds=2),
-        )
-      key = key or [forgotten.kwargs['seed'], retained.kwargs['seed']]
-      self.assertEqual(key, [forgotten.kwargs['seed'], retained.kwargs['seed']])
-    self.assertNotEqual(*key)
+    calls = called.call_args_list[:4]
+    expected = []
+    for call in calls:
+      scored = learned(*call.args, **call.kwargs)
+      expected.append(metrics.auc_interval(scored.members, scored.nonmembers, folds=2))
+    aucs = [
+      auc
+      for each in found.versions
+      for auc in (each.attacks[0].forgotten, each.attacks[0].retained)
+    ]
+    self.assertEqual([(auc.value, auc.low, auc.high) for auc in aucs], expected)
+    self.assertEqual([auc.n_first for auc in aucs], [500, 1000, 500, 1000])
+    seeds = [call.kwargs['seed'] for call in calls]
+    self.assertEqual(seeds[:2], seeds[2:])
+    self.assertNotEqual(seeds[0], seeds[1])
 
   def test_both_versions_together_tell_what_was_deleted(self):
     found = keyed(self.findings.two_versions, 'method', 'features')

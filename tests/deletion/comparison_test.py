@@ -330,42 +330,51 @@ class VerdictTest(parameterized.TestCase):
   def test_word_follows_from_where_the_interval_lies(self, value, low, high, word):
     found = judged(value, low, high)
     self.assertEqual(found.word, word)
-    self.assertEqual(found.needed is None, word != results.NOT_ENOUGH_DATA)
+    if word != results.NOT_ENOUGH_DATA:
+      self.assertIsNone(found.needed)
     self.assertEqual(
       (found.forget, found.method, found.attack), ('uniform-5pct', 'twin', 'lr')
     )
 
   @parameterized.parameters(
-    # Half-width 0.03 against 0.01 to spare: nine times as many.
-    (0.01, -0.02, 0.04, 1500, 14000),
-    (-0.01, -0.04, 0.02, 1500, 14000),
-    (0.03, 0.0, 0.06, 1500, 14000),
-    (0.0, -0.04, 0.04, 100, 400),
-    # Rounded upwards: 1,500 x 1.5625 = 2,343.75.
-    (0.0, -0.025, 0.025, 1500, 2400),
+    # Half-width 0.04 against 0.0121, whatever the value where 0 is inside.
+    (0.0, -0.04, 0.04, 100, 1100),
+    (0.01, -0.03, 0.05, 100, 1100),
+    (-0.025, -0.065, 0.015, 100, 1100),
+    # Rounded upwards: 1,500 x 4.273 = 6,409.
+    (0.0, -0.025, 0.025, 1500, 6500),
+    # Beyond the margin, 0 outside: half-width 0.03 against 0.01.
+    (0.03, 0.005, 0.055, 100, 630),
+    (-0.03, -0.055, -0.005, 100, 630),
     # At the very border one more is needed.
     (0.03, 0.02, 0.04, 10, 11),
-    # Only the side towards the margin is in the way.
-    (0.9, 0.0, 1.0, 100, 110),
-    (-0.9, -1.0, 0.0, 100, 110),
     # No number of examples tells them apart.
-    (0.0191, -0.02, 0.05, 1500, None),
-    (0.0209, -0.02, 0.05, 1500, None),
-    (-0.02, -0.05, 0.01, 1500, None),
+    (0.0205, 0.001, 0.04, 1500, None),
+    # As many as planned for, and the value lies near the margin by itself.
+    (0.015, 0.005, 0.025, 1500, None),
   )
   def test_needed_is_rounded_up(self, value, low, high, n, needed):
     found = judged(value, low, high, n=n)
     self.assertEqual(found.word, results.NOT_ENOUGH_DATA)
     self.assertEqual(found.needed, needed)
 
-  @parameterized.parameters(-0.06, -0.022, -0.015, 0.0, 0.004, 0.018, 0.0213, 0.1)
-  def test_needed_examples_are_enough_and_fewer_are_not(self, value):
+  def test_needed_examples_show_no_difference_in_four_of_five_cases(self):
     half = 0.13
+    found = judged(0.0, -half, half)
+    narrow = half * math.sqrt(1500 / found.needed)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, narrow / intervals.Z95, 4000)
+    words = [judged(value, value - narrow, value + narrow).word for value in values]
+    self.assertBetween(np.mean(np.array(words) == results.FORGOTTEN), 0.78, 0.84)
+
+  @parameterized.parameters(-0.2, 0.15)
+  def test_needed_examples_part_an_interval_from_the_margin(self, value):
+    half = abs(value) - 0.01
     found = judged(value, value - half, value + half)
     for share, enough in ((1.0, True), (0.8, False)):
       narrow = half * math.sqrt(1500 / (share * found.needed))
       again = judged(value, value - narrow, value + narrow)
-      self.assertEqual(again.word != results.NOT_ENOUGH_DATA, enough)
+      self.assertEqual(again.word == results.NOT_FORGOTTEN, enough)
 
   @parameterized.parameters(
     (
@@ -381,14 +390,13 @@ class VerdictTest(parameterized.TestCase):
     (
       (-0.0001, -0.0338, 0.0336),
       'not enough data to say: AUC of D_f against H differs from the full retrain by '
-      '+0.000 [-0.034, +0.034]; about 4,400 deleted examples (now 1,500) would be '
+      '+0.000 [-0.034, +0.034]; about 12,000 deleted examples (now 1,500) would be '
       'enough',
     ),
     (
-      (0.0194, -0.0076, 0.0464),
+      (0.0206, 0.0006, 0.0406),
       'not enough data to say: AUC of D_f against H differs from the full retrain by '
-      '+0.019 [-0.008, +0.046]; so near to the margin of 0.02 that no number of them '
-      'would tell',
+      '+0.021 [+0.001, +0.041]; it lies too near the margin of 0.02 for that',
     ),
   )
   def test_sentence_says_it_with_its_numbers(self, numbers, text):
