@@ -25,9 +25,7 @@ trained. `All in all` has their start and imports as well.
 
 audit: `rnn_tf.deletion.audit` on made-up logits in the size of CIFAR-10 (22,500
 examples retained, 2,500 deleted, 25,000 unseen, 10,000 to test on), five versions, all
-attacks, LiRA with 16 shadow models. A small audit, not timed, comes before.
-
---quick does it all with digits and small models, to see that it works.
+attacks, LiRA with 16 shadow models. A small one, not timed, comes before.
 """
 
 import argparse
@@ -65,7 +63,7 @@ TRAIN_SIZE = 10_000
 """Training examples by default, where the data set has as many."""
 
 WARM_UP = 1000
-"""Examples in the pool of the audit that is not timed."""
+"""Examples of the audit that is not timed."""
 
 
 @dataclasses.dataclass
@@ -162,10 +160,8 @@ class Bench:
 
 @contextlib.contextmanager
 def _predictions_timed() -> Iterator[Clock]:
-  """Yields a clock of the predictions that follow a training in this process.
-
-  The package has no place for a clock, so one of its classes is replaced.
-  """
+  """Yields a clock of the predictions that follow a training in this process."""
+  # The package has no place for a clock, so one of its classes is replaced.
   clock = Clock()
 
   class Timed(Predictor):
@@ -242,12 +238,6 @@ def measure_retraining(
 
 def measure_audit(args: argparse.Namespace) -> list[dict[str, float]]:
   """Times the audit, prints the seconds, and returns those of each round."""
-  print(
-    f'\n{len(audit.ATTACKS)} attacks, 5 versions, {args.audit_examples // 20:,} '
-    f'examples deleted, {args.audit_examples // 2:,} unseen, {args.num_shadows} shadow '
-    'models',
-    flush=True,
-  )
   runs = []
   for size in (WARM_UP, *[args.audit_examples] * args.repeats):
     versions, shadows = deletion_table.audit_inputs(
@@ -256,7 +246,7 @@ def measure_audit(args: argparse.Namespace) -> list[dict[str, float]]:
     with Clock() as clock:
       audit.run(versions, attacks=audit.ATTACKS, shadows=shadows, seed=args.seed)
     runs.append(dataclasses.asdict(clock))
-  deletion_table.print_audit(runs[1:])
+  deletion_table.print_audit(runs[1:], versions=versions, num_shadows=len(shadows))
   return runs[1:]
 
 
@@ -272,18 +262,9 @@ FLAGS = (
 )
 """Flags that take a number: name, default, least, help."""
 
-QUICK = {
-  'dataset': 'digits',
-  'epochs': 2,
-  'hidden_size': 8,
-  'repeats': 1,
-  'audit_examples': 2000,
-}
-"""Defaults with --quick."""
 
-
-def flags(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
-  """Returns the parser of the flags; with --quick among them, other defaults."""
+def flags() -> argparse.ArgumentParser:
+  """Returns the parser of the flags."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -300,11 +281,6 @@ def flags(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     ('json', str, None, 'file for the raw numbers'),
   ):
     parser.add_argument(f'--{flag}', default=default, type=kind, help=text)
-  parser.add_argument(
-    '--quick', action='store_true', help='small, to see that it works'
-  )
-  if parser.parse_known_args(argv)[0].quick:
-    parser.set_defaults(**QUICK)
   return parser
 
 
@@ -331,19 +307,14 @@ def check(args: argparse.Namespace) -> argparse.Namespace:
   args.ways = [*dict.fromkeys(ways)]
   args.num_slices = [*dict.fromkeys(map(int, slices))]
   if args.dataset is None:
-    args.dataset = _dataset(args.data_dir)
+    args.dataset = 'digits'
+    with contextlib.suppress(UsageError):
+      dataset_files.open_dataset('mnist', data_dir=args.data_dir, download=False)
+      args.dataset = 'mnist'
   if args.train_size is None:
     pool, _ = datasets.sizes(DataConfig(dataset=args.dataset), data_dir=args.data_dir)
     args.train_size = min(TRAIN_SIZE, pool)
   return args
-
-
-def _dataset(data_dir: str | None) -> str:
-  try:
-    dataset_files.open_dataset('mnist', data_dir=data_dir, download=False)
-  except UsageError:
-    return 'digits'
-  return 'mnist'
 
 
 def measure(args: argparse.Namespace) -> None:
@@ -367,7 +338,7 @@ def measure(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Reads the flags, and measures."""
-  parser = flags(argv)
+  parser = flags()
   try:
     measure(check(parser.parse_args(argv)))
   except UsageError as error:

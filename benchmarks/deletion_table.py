@@ -318,16 +318,24 @@ def marks(
       )
 
 
-def print_audit(runs: Sequence[Mapping[str, float]]) -> None:
+def print_audit(
+  runs: Sequence[Mapping[str, float]], *, versions: Sequence[Version], num_shadows: int
+) -> None:
   """Prints the audit's seconds, and whether they are as few as they should be.
 
   Args:
     runs: a round each, with `wall` and `cpu`, seconds.
+    versions: that were audited.
+    num_shadows: shadow models.
   """
+  first = versions[0]
+  sizes = (first.retained, first.forgotten, first.unseen, first.test)
   wall, cpu = ([run[unit] for run in runs] for unit in ('wall', 'cpu'))
   middle = statistics.median(wall)
   print(
-    f'audit: {_spread(middle, wall, ".1f")} s, cpu '
+    f'\naudit of {len(versions)} versions on '
+    f'{" + ".join(f"{len(side):,}" for side in sizes)} examples, {num_shadows} shadow '
+    f'models: {_spread(middle, wall, ".1f")} s, cpu '
     f'{_spread(statistics.median(cpu), cpu, ".1f")} s; below {AUDIT_SECONDS} s: '
     f'{"met" if middle < AUDIT_SECONDS else "MISSED"}'
   )

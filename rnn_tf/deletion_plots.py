@@ -1,7 +1,6 @@
 """Pictures of an audit of deletions: a record in, matplotlib Figures out, no files.
 
-Look and sizes are those of `plots`. A version has one colour and marker in all of them,
-and intervals are at 95%.
+Look and sizes are those of `plots`. Each version keeps its look; intervals are at 95%.
 """
 
 import math
@@ -196,6 +195,7 @@ def attacks_figure(record: DeletionRecord) -> Figure:
   found_at = f'deleted examples found at {SHOWN_FPR:.0%} FPR'
   _share_axes(panels[1::2], found_at, '', columns=1)
   for index, axes in enumerate(panels):
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.set_yticks(range(len(record.attacks)), labels=record.attacks)
     axes.set_ylim(len(record.attacks) - 0.5, -0.5)
     axes.grid(visible=False, axis='y')
@@ -246,7 +246,7 @@ def _draw_histogram(axes: Axes, each: Histogram, *, numbers: bool) -> None:
     axes.stairs(shares, each.edges, color=colour, linewidth=1)
   axes.set_xlim(each.edges[0], each.edges[-1])
   axes.set_ylim(bottom=0)
-  axes.xaxis.set_major_locator(MaxNLocator(4))
+  axes.xaxis.set_major_locator(MaxNLocator(3))
   axes.tick_params(axis='x', labelbottom=numbers)
 
 
@@ -259,8 +259,8 @@ def privacy_figure(record: DeletionRecord) -> Figure:
   Args:
     record: with at least one version and attack.
   """
-  there = {found.attack for x in record.findings.pooled for found in x.attacks}
-  figure, panels = _panel_of_each(record, [x for x in record.attacks if x in there])
+  made = {found.attack for x in record.findings.pooled for found in x.attacks}
+  figure, panels = _panel_of_each(record, [x for x in record.attacks if x in made])
   for figures in record.findings.versions if len(record.seeds) > 1 else ():
     for found in figures.attacks:
       look = {**_look(figures.method), 'markersize': 3.5, 'alpha': 0.45}

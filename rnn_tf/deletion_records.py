@@ -123,6 +123,7 @@ class DeletionRecord:
 
   Attributes:
     label: the name of the audit's folder.
+    asked: what was asked for, in short: the same text for the same deletion.
     run: the parent run's name.
     command: the command line that made it.
     dataset: TFDS name.
@@ -148,6 +149,7 @@ class DeletionRecord:
   """
 
   label: str
+  asked: str
   run: str
   command: str
   dataset: str

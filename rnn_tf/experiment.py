@@ -1,10 +1,6 @@
 """One training run, put together from its parts."""
 
-import dataclasses
-import pathlib
 import sys
-
-import numpy as np
 
 from rnn_tf import (
   callbacks,
@@ -29,21 +25,6 @@ from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras, tf
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Start:
-  """What a run takes over from the run that examples were deleted from.
-
-  Attributes:
-    engine: who computes the gradients.
-    forgotten: (n,) int64, ids of the deleted examples, which `data` has no more.
-    weights: a file of weights to begin with; None begins with fresh ones.
-  """
-
-  engine: str
-  forgotten: np.ndarray
-  weights: pathlib.Path | None = None
 
 
 def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
@@ -114,7 +95,7 @@ def train_on(
   *,
   options: FleetOptions,
   overwrite: bool,
-  start: Start | None = None,
+  start: run_start.Start | None = None,
   command: str = 'rnn_tf.train',
 ) -> None:
   """Trains as `train` does, on data that are loaded.
@@ -155,7 +136,7 @@ def _train(
   *,
   options: FleetOptions,
   overwrite: bool,
-  start: Start | None,
+  start: run_start.Start | None,
   command: str,
 ) -> None:
   config.training.steps_per_epoch(len(data.train))
@@ -186,7 +167,7 @@ def _train(
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
   if start is not None and start.weights is not None and not first_epoch:
-    training.load_weights(model, start.weights)
+    run_start.begin_with(model, start.weights, config=config, data=data)
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)

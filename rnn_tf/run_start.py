@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import pathlib
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf import datasets
+from rnn_tf import datasets, models, training
 from rnn_tf.config import RECURRENT_KERNELS, RunConfig, to_json
 from rnn_tf.dp.guarantee import Guarantee, from_json
 from rnn_tf.errors import UsageError
 from rnn_tf.privacy_config import DP_ENGINES
 from rnn_tf.runs import FORMAT, RunFolder
+from rnn_tf.stack import keras
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -28,6 +30,21 @@ VERSIONED = (
   'scikit-learn',
   'numpy',
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+  """What a run takes over from the run that examples were deleted from.
+
+  Attributes:
+    engine: who computes the gradients.
+    forgotten: (n,) int64, ids of the deleted examples, which `data` has no more.
+    weights: a file of weights to begin with; None begins with fresh ones.
+  """
+
+  engine: str
+  forgotten: np.ndarray
+  weights: pathlib.Path | None = None
 
 
 def record(
@@ -178,3 +195,16 @@ def _compare(
     before = stored.get('versions', {}).get(name)
     if before != version:
       LOG.warning('%s began with %s %s, goes on with %s', folder, name, before, version)
+
+
+def begin_with(
+  model: keras.Model, weights: pathlib.Path, *, config: RunConfig, data: datasets.Data
+) -> None:
+  """Gives a model another one's weights, and nothing of its optimizer."""
+  other = models.build(
+    config.model,
+    image_shape=data.train.images.shape[1:],
+    num_classes=len(data.class_names),
+  )
+  training.load_weights(other, weights)
+  model.set_weights(other.get_weights())

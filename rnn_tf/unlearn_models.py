@@ -1,5 +1,6 @@
 """Makes the models of a deletion, and what each says of every example."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from rnn_tf import (
   launch,
   models,
   run_data,
+  run_start,
   training,
 )
 from rnn_tf.callbacks import duration
@@ -80,10 +82,15 @@ class Maker:
     )
     start = data = None
     if config.deleted.method:
-      start = experiment.Start(
+      start = run_start.Start(
         engine=model.engine, forgotten=model.forgotten, weights=model.weights
       )
       data = run_data.without(self._data, model.forgotten)
+    if model.weights is not None:
+      # An original of another seed may not have been there when this was planned.
+      checksum = attack_records.weights_checksum(model.weights.parent.parent)
+      deleted = dataclasses.replace(config.deleted, weights=checksum or '')
+      config = dataclasses.replace(config, deleted=deleted)
     experiment.train_on(
       self._data if data is None else data,
       config,

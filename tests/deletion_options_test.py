@@ -118,7 +118,9 @@ class DeletionTest(OptionsTestCase):
   @parameterized.parameters(*_WITHOUT_EFFECT)
   def test_flag_without_effect_is_refused(self, *arguments):
     why = _WITHOUT_EFFECT[arguments]
-    self.refused(arguments, f'--{_name(arguments[0])}: has no effect with {why}: leave it out\n')
+    self.refused(
+      arguments, f'--{_name(arguments[0])}: has no effect with {why}: leave it out\n'
+    )
 
   @parameterized.parameters(*_TAKEN)
   def test_flag_with_an_effect_is_taken(self, *arguments):
@@ -163,7 +165,10 @@ class DeletionTest(OptionsTestCase):
     (['--aggregation=median'], '--aggregation=median: must be one of mean, vote'),
     (['--forget_class=-1'], '--forget_class=-1: must be at least 0'),
     (['--forget_class=cat'], '--forget_class=cat: must be an integer'),
-    (['--forget_class=1', '--forget_ids={ids}'], '--forget_ids and --forget_class: giv'),
+    (
+      ['--forget_class=1', '--forget_ids={ids}'],
+      '--forget_ids and --forget_class: giv',
+    ),
     (['--deletion_seed=-1'], '--deletion_seed=-1: must be at least 0'),
     (['--finetune_epochs=0', '--method=finetune'], '--finetune_epochs=0: must be at'),
     (['--seeds=0,one'], '--seeds=one: must be whole numbers, with commas between'),
@@ -239,7 +244,9 @@ class HowTest(OptionsTestCase):
       read=deletion.options,
     )
 
-  @parameterized.parameters(([], False), (['--dry_run'], True), (['--nodry_run'], False))
+  @parameterized.parameters(
+    ([], False), (['--dry_run'], True), (['--nodry_run'], False)
+  )
   def test_dry_run_is_what_it_says(self, arguments, expected):
     self.assertEqual(self.taken(*arguments, read=dry_run.from_flags), expected)
 

@@ -8,6 +8,8 @@ from rnn_tf.errors import UsageError
 from rnn_tf.run_files import RunFiles
 from tests import fake_deletions, fake_runs
 
+SMALL = {'forgets': ('uniform-5pct', 'class-3'), 'methods': ('retrain', 'sharded')}
+
 ALL_METHODS = ('retrain', 'twin', 'none', 'finetune', 'sharded')
 
 
@@ -37,7 +39,7 @@ class WriteAndLoadTest(Case):
         self.assertEqual(getattr(found, field.name), getattr(made, field.name))
 
   def test_the_folder_is_not_written(self):
-    found = deletion_records.load(self.audit())
+    found = deletion_records.load(self.audit(**SMALL))
     deletion_records.write(self.folder(), found)
     self.assertNotIn('folder', self.folder().read_json('deletion.json'))
     self.assertNotIn(str(self.root), (self.folder().path / 'deletion.json').read_text())
@@ -156,7 +158,7 @@ class DamagedTest(Case):
     ),
   )
   def test_a_changed_audit_is_refused_with_file_and_reason(self, change, text):
-    folder = self.audit()
+    folder = self.audit(**SMALL)
     fake_runs.change_json(folder / 'deletion.json', change)
     with self.assertRaisesRegex(UsageError, text) as raised:
       deletion_records.load(folder)
@@ -171,14 +173,14 @@ class DamagedTest(Case):
     ('not enough data', -0.01, 0.0, 0.01),
   )
   def test_words_that_their_intervals_allow_are_read(self, word, *values):
-    folder = self.audit()
+    folder = self.audit(**SMALL)
     fake_runs.change_json(folder / 'deletion.json', lambda v: claim(v, word, *values))
     found = deletion_records.load(folder).findings.verdicts[0]
     self.assertEqual((found.word, found.comparison.value), (word, values[1]))
 
   @parameterized.parameters('', '[]', '{"format": 1', 'null')
   def test_a_file_that_is_no_object_is_refused(self, content):
-    folder = self.audit()
+    folder = self.audit(**SMALL)
     (folder / 'deletion.json').write_text(content)
     with self.assertRaisesRegex(UsageError, 'deletion.json'):
       deletion_records.load(folder)

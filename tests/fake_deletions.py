@@ -313,6 +313,7 @@ def record(
   originals = [method for method in versions if 'original' in method]
   return DeletionRecord(
     label=label,
+    asked='retrain+sharded5-uniform-5+10pct',
     run='digits-lstm-s0',
     command=command,
     dataset='digits',

@@ -286,10 +286,10 @@ def verdict(
   be enough if the interval became narrower with the square root of the number, as it
   does if the examples are of more seeds; more examples of the same seeds leave
   training's randomness as large as it is. Enough is what shows a version that does not
-  differ at all to be forgotten in 4 of 5 cases: 1.96 standard errors and the 90% quantile
-  of a normal distribution, 1.28, fit into the margin. Where the difference is beyond
-  the margin and its interval leaves 0 out, it is what parts the interval from the margin
-  if the difference stays as it is.
+  differ at all to be forgotten in 4 of 5 cases: 1.96 + 1.28 standard errors (the normal
+  distribution's 97.5% and 90% quantiles) fit into the margin. Where the difference is
+  beyond the margin and its interval leaves 0 out, it is what parts the interval from
+  the margin if the difference stays as it is.
 
   Args:
     comparison: AUC of D_f against H, the version's minus the full retrain's.

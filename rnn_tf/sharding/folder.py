@@ -129,11 +129,8 @@ class ShardedFolder(RunFiles):
       UsageError: it is missing or damaged.
     """
     result = self.read_json(RESULT)
-    fine = isinstance(result, dict) and isinstance(result.get('shards'), list)
-    if not fine or not all(
-      isinstance(shard, dict) and {'folder', 'outputs'} <= set(shard)
-      for shard in result['shards']
-    ):
+    shards = result.get('shards') if isinstance(result, dict) else None
+    if not isinstance(shards, list) or not shards or not all(map(_is_shard, shards)):
       raise UsageError(f'{self}/{RESULT} is damaged: delete the folder')
     return result
 
@@ -171,6 +168,14 @@ class ShardedFolder(RunFiles):
         f'{path}: {error}: delete the folder {self}, and the same command trains it '
         'again'
       ) from error
+
+
+def _is_shard(entry: Any) -> bool:
+  """Whether an entry of result.json says where a shard's outputs are."""
+  names = ('folder', 'outputs')
+  return isinstance(entry, dict) and all(
+    isinstance(entry.get(name), str) for name in names
+  )
 
 
 def differences(old: Any, new: Any, *, name: str = '') -> Sequence[str]:
