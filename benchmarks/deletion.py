@@ -11,9 +11,9 @@ several times over:
   middle (of two, the later one). Of slices that hold fewer than 5%, only as many are
   deleted as the smallest one holds;
 * uniform: sharded, the deleted drawn from all: every shard is trained anew;
-* grouped_processes, uniform_processes: the same with a process a core, each with one
-  thread. All others train one model after the other in this process, each on all
-  cores; full retraining does so through the same code and with the same engine.
+* uniform_processes: the same with a process a core, each with one thread. All others
+  train one model after the other in this process, each on all cores; full retraining
+  does so through the same code and with the same engine.
 
 Prints examples x epochs processed and, beside what was drawn, the mean over all that
 might have been, which is computed: with slices it depends on the first one touched.
@@ -21,7 +21,7 @@ Then wall and processor seconds, medians over rounds with the least and the most
 ratios of medians. Each model is built and traced anew, as for a user, and that time is
 in; what happens once in a process is not: the sharded originals are trained before.
 `Training` leaves out predictions; of processes it is the time during which a model was
-trained. `All in all` has their start and imports as well.
+trained, and `All in all` has their start and imports as well.
 
 audit: `rnn_tf.deletion.audit` on made-up logits in the size of CIFAR-10 (22,500
 examples retained, 2,500 deleted, 25,000 unseen, 10,000 to test on), five versions, all

@@ -19,7 +19,7 @@ from rnn_tf.deletion_config import ForgetConfig
 SLICED = ('grouped', 'one_slice')
 """Ways that are measured with each number of slices."""
 
-RETRAINING = (*SLICED, 'uniform', 'grouped_processes', 'uniform_processes')
+RETRAINING = (*SLICED, 'uniform', 'uniform_processes')
 
 SLACK = 1.15
 """A deletion confined to one of n shards is to process at most so many nths."""

@@ -168,7 +168,8 @@ def _control(found: Sequence[Verdict], control: dict[str, str]) -> str:
   word = overall(found)
   if word not in control:
     return '; so it must be'
-  return f'. **A control has failed**: {control[word]}'
+  what = 'is undecided' if word == NOT_ENOUGH_DATA else 'has failed'
+  return f'. **A control {what}**: {control[word]}'
 
 
 _CONTROLS = {

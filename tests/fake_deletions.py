@@ -1,17 +1,20 @@
 """Audits of deletions with made-up figures, as the deletion command writes them."""
 
 import pathlib
+from itertools import product
 
 import numpy as np
 
 from rnn_tf import deletion_records
-from rnn_tf.attacks.intervals import (
-  clopper_pearson,
-  newcombe_interval,
-  null_half_width,
-)
+from rnn_tf.attacks import intervals
 from rnn_tf.deletion import results
-from rnn_tf.deletion.results import BEFORE, MARGIN, ORIGINAL, REFERENCE
+from rnn_tf.deletion.results import (
+  BEFORE,
+  MARGIN,
+  ORIGINAL,
+  REFERENCE,
+  SHARDED_ORIGINAL,
+)
 from rnn_tf.deletion_records import Cost, DeletionRecord, ForgetInfo, ShardAccuracy
 from rnn_tf.run_files import RunFiles
 
@@ -47,7 +50,7 @@ class _Maker:
 
   def rate(self, share, n):
     count = round(float(np.clip(share, 0, 1)) * n)
-    low, high = clopper_pearson(count, n)
+    low, high = intervals.clopper_pearson(count, n)
     return results.Rate(count=count, n=n, value=count / n, low=low, high=high)
 
   def auc_value(self, seed, forget, method, attack, *, side='forgotten'):
@@ -57,25 +60,24 @@ class _Maker:
 
   def auc(self, values, n):
     value, n = float(np.mean(values)), n * len(values)
-    low, high = newcombe_interval(value, n, n)
+    low, high = intervals.newcombe_interval(value, n, n)
     return results.Auc(value=value, low=low, high=high, n_first=n, n_second=n)
+
+  def hit(self, target, method, attack, *, n):
+    share = target + 1.5 * _KEPT[method] * self.leak * _STRENGTHS[attack]
+    return results.Hit(
+      target_fpr=target,
+      false_positives=int(target * n),
+      n_unseen=n,
+      tpr=self.rate(share, n),
+    )
 
   def figures(self, seeds, forget, method, *, pooled):
     n = self.size * len(seeds)
     attacks = []
     for attack in self.attacks:
       key = (forget, method, attack)
-      hits = []
-      for target in self.rates:
-        share = target + 1.5 * _KEPT[method] * self.leak * _STRENGTHS[attack]
-        hits.append(
-          results.Hit(
-            target_fpr=target,
-            false_positives=int(target * n),
-            n_unseen=n,
-            tpr=self.rate(share, n),
-          )
-        )
+      hits = tuple(self.hit(target, *key[1:], n=n) for target in self.rates)
       ours = [self.auc_value(seed, *key) for seed in seeds]
       rest = [self.auc_value(seed, *key, side='retained') for seed in seeds]
       attacks.append(
@@ -83,7 +85,7 @@ class _Maker:
           attack=attack,
           forgotten=self.auc(ours, self.size),
           retained=self.auc(rest, self.size),
-          hits=tuple(hits),
+          hits=hits,
         )
       )
     shift = _ACCURACIES.get(method, 0)
@@ -103,16 +105,13 @@ class _Maker:
 
   def comparison(self, forget, pair, attack, *, side='forgotten', n=None):
     n = n or self.size
-    half = 0.7 * null_half_width(n, self.size)
+    half = 0.7 * intervals.null_half_width(n, self.size)
     differences = []
     for seed in self.seeds:
       value = self.auc_value(seed, forget, pair[0], attack, side=side)
       value -= self.auc_value(seed, forget, pair[1], attack, side=side)
-      differences.append(
-        results.SeedDifference(
-          seed=seed, value=value, low=value - half, high=value + half
-        )
-      )
+      ends = {'low': value - half, 'high': value + half}
+      differences.append(results.SeedDifference(seed=seed, value=value, **ends))
     value = float(np.mean([each.value for each in differences]))
     half /= np.sqrt(len(differences))
     return results.Comparison(
@@ -210,9 +209,8 @@ def verdict(
 
 def _forget(label, size, seeds):
   kind = 'grouped' if label.startswith('grouped') else label.partition('-')[0]
-  drawn = kind in ('uniform', 'grouped')
   groups = {str(seed): (seed % 5,) for seed in seeds} if kind == 'grouped' else {}
-  fraction = size / TRAIN_SIZE if drawn else None
+  fraction = size / TRAIN_SIZE if kind in ('uniform', 'grouped') else None
   return ForgetInfo(
     label=label, kind=kind, fraction=fraction, count=size, groups=groups
   )
@@ -251,6 +249,55 @@ def _shard_accuracy(maker, seed, number, aggregation):
   )
 
 
+def _originals(methods):
+  return [ORIGINAL, SHARDED_ORIGINAL] if 'sharded' in methods else [ORIGINAL]
+
+
+def _findings(maker, forgets, methods):
+  versions = [*_originals(methods), *methods]
+  compared = [method for method in versions if method != REFERENCE]
+  attacks, shown = maker.attacks, [x for x in maker.attacks if x != 'lr']
+  return results.Findings(
+    versions=tuple(
+      maker.figures((seed,), *key, pooled=False)
+      for seed in maker.seeds
+      for key in product(forgets, versions)
+    ),
+    pooled=tuple(
+      maker.figures(maker.seeds, *key, pooled=True)
+      for key in product(forgets, versions)
+    ),
+    verdicts=tuple(
+      maker.verdict(*key)
+      for key in product(forgets, compared, attacks)
+      if REFERENCE in methods
+    ),
+    two_versions=tuple(
+      maker.two_versions(*key) for key in product(forgets, methods, FEATURES)
+    ),
+    collateral=tuple(
+      maker.collateral(*key) for key in product(forgets, methods, attacks)
+    ),
+    histograms=tuple(
+      maker.histogram(*key) for key in product(forgets, versions, shown)
+    ),
+  )
+
+
+def _costs(forgets, methods, seeds):
+  made = [*product([''], _originals(methods)), *product(forgets, methods)]
+  return tuple(_cost(seed, *key) for key in made for seed in seeds if key[1] != 'none')
+
+
+def _shard_accuracies(maker, methods, num_shards):
+  kinds = [(1, '')]
+  if 'sharded' in methods:
+    kinds += [(number, how) for number in num_shards for how in ('mean', 'vote')]
+  return tuple(
+    _shard_accuracy(maker, seed, *kind) for seed in maker.seeds for kind in kinds
+  )
+
+
 def record(
   *,
   label='mine',
@@ -269,48 +316,6 @@ def record(
   """Returns an audit; `leak` is the original's AUC less 0.5, `size` that of D_f."""
   maker = _Maker(seeds=seeds, attacks=attacks, size=size, leak=leak, rates=rates)
   sharded = 'sharded' in methods
-  versions = [ORIGINAL, *(['sharded_original'] if sharded else []), *methods]
-  compared = [method for method in versions if method != REFERENCE]
-  findings = results.Findings(
-    versions=tuple(
-      maker.figures((seed,), forget, method, pooled=False)
-      for seed in seeds
-      for forget in forgets
-      for method in versions
-    ),
-    pooled=tuple(
-      maker.figures(seeds, forget, method, pooled=True)
-      for forget in forgets
-      for method in versions
-    ),
-    verdicts=tuple(
-      maker.verdict(forget, method, attack)
-      for forget in forgets
-      for method in compared
-      for attack in attacks
-      if REFERENCE in methods
-    ),
-    two_versions=tuple(
-      maker.two_versions(forget, method, features)
-      for forget in forgets
-      for method in methods
-      for features in FEATURES
-    ),
-    collateral=tuple(
-      maker.collateral(forget, method, attack)
-      for forget in forgets
-      for method in methods
-      for attack in attacks
-    ),
-    histograms=tuple(
-      maker.histogram(forget, method, attack)
-      for forget in forgets
-      for method in versions
-      for attack in attacks
-      if attack != 'lr'
-    ),
-  )
-  originals = [method for method in versions if 'original' in method]
   return DeletionRecord(
     label=label,
     asked='retrain+sharded5-uniform-5+10pct',
@@ -332,26 +337,9 @@ def record(
     fleet_name='digits-lstm-half-0123abcd' if 'lira' in attacks else None,
     fleet_size=16 if 'lira' in attacks else 0,
     audit_seconds=12.5,
-    costs=(
-      *(_cost(seed, '', method) for seed in seeds for method in originals),
-      *(
-        _cost(seed, forget, method)
-        for seed in seeds
-        for forget in forgets
-        for method in methods
-        if method != 'none'
-      ),
-    ),
-    shard_accuracies=tuple(
-      _shard_accuracy(maker, seed, number, how if number > 1 else '')
-      for seed in seeds
-      for number, how in (
-        (1, ''),
-        *((n, h) for n in num_shards for h in ('mean', 'vote')),
-      )
-      if number == 1 or sharded
-    ),
-    findings=findings,
+    costs=_costs(forgets, methods, seeds),
+    shard_accuracies=_shard_accuracies(maker, methods, num_shards),
+    findings=_findings(maker, forgets, methods),
   )
 
 

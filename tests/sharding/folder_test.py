@@ -92,11 +92,14 @@ class OpenTest(FolderTestCase):
 
   @parameterized.parameters(
     ({'seed': 1}, 'seed was 0, is 1'),
-    ({'data': {'dataset': 'mnist', 'train': '0123abcd'}}, 'dataset was digits, is mnist'),
+    (
+      {'data': {'dataset': 'mnist', 'train': '0123abcd'}},
+      'dataset was digits, is mnist',
+    ),
     ({'forget': 'ffff'}, 'forget was None, is ffff'),
     (
       {'seed': 1, 'num_shards': 5},
-      'made otherwise (seed was 0, is 1; num_shards was 2, is 5): move it away or delete',
+      '(seed was 0, is 1; num_shards was 2, is 5): move it away or delete it',
     ),
   )
   def test_another_model_is_refused_with_what_differs(self, change, part):
@@ -127,9 +130,7 @@ class OpenTest(FolderTestCase):
     (self.path / '.lock').write_text('')
     (self.path / '.sharded.json.77.tmp').write_text('{')
     self.begin()
-    self.assertEqual(
-      sorted(file.name for file in self.path.iterdir()), ['.lock', FILE]
-    )
+    self.assertEqual(sorted(file.name for file in self.path.iterdir()), ['.lock', FILE])
 
   def test_what_a_killed_process_was_writing_is_swept(self):
     self.begin()

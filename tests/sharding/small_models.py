@@ -9,6 +9,7 @@ from absl.testing import parameterized
 from rnn_tf import engines, models, training
 from rnn_tf.config import ModelConfig, RunConfig, TrainingConfig
 from rnn_tf.deletion import choose, sisa
+from rnn_tf.sharding import constituent
 from rnn_tf.sharding.constituent import Examples
 from rnn_tf.sharding.folder import ShardedFolder
 from rnn_tf.sharding.sharded import ShardedPlan
@@ -20,11 +21,11 @@ _SHAPE = (4, 4, 1)
 
 
 def config(model='lstm', **values):
-  """Returns the original's config; a batch of 8 is one stream."""
+  """Returns the original's config; so small a batch is one stream."""
   return RunConfig(
     model=ModelConfig(model=model, num_conv=1, hidden_size=8),
     training=TrainingConfig(
-      **{'epochs': 4, 'batch_size': 8, 'learning_rate': 0.02, **values}
+      **{'epochs': 4, 'batch_size': 6, 'learning_rate': 0.02, **values}
     ),
   )
 
@@ -85,6 +86,19 @@ def plan(
     },
     ids={'train_ids': rows[~gone], 'forget_ids': rows[gone]},
   )
+
+
+def task(path, *, shard=1, **values):
+  """Returns the task of a shard of a plan, with one stream."""
+  return plan(path, **values).task(shard, parts=1)
+
+
+def train(task, *, fits=None):
+  """Trains a shard; returns its outputs, and how many examples each fit had."""
+  fits = fits or Fits()
+  with fits.watching():
+    found = constituent.train(task, examples(task.config.model.model))
+  return found, fits.sizes
 
 
 def some_of(plan, shard, *, slices, count=1):
