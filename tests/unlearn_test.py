@@ -346,10 +346,11 @@ class ControlsTest(parameterized.TestCase):
   def test_nothing_deleted_is_not_forgotten_and_a_second_retrain_is(self):
     with tempfile.TemporaryDirectory() as root:
       run = pathlib.Path(root) / 'mlp-s0'
-      flags = '--model=mlp', '--hidden_size=64', '--epochs=100', '--train_fraction=0.4'
-      code, _, err = call(
-        train, *flags, '--nonmembers=holdout', '--attacks=', f'--run_dir={run}'
+      flags = (
+        *('--model=mlp', '--hidden_size=64', '--epochs=100', '--batch_size=32'),
+        *('--learning_rate=0.003', '--train_fraction=0.1', '--nonmembers=holdout'),
       )
+      code, _, err = call(train, *flags, '--attacks=', f'--run_dir={run}')
       self.assertEqual(code, 0, err)
       code, _, err = call(
         unlearn,
