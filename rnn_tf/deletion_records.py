@@ -76,7 +76,8 @@ class Cost:
     examples: gradients of examples computed: examples x epochs, summed over stages.
     share: of what full retraining without this forget set takes (of training the
       original, for originals), of `examples`.
-    seconds: training, summed over models trained side by side.
+    seconds: training, summed over models trained side by side; of runs with the
+      validation after each epoch, which shards do not have.
     wall_seconds: during which at least one model was trained.
     workers: models trained side by side at most.
     shards_retrained: None but for sharded versions.

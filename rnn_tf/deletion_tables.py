@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnn_tf.deletion import comparison
+from rnn_tf.deletion import verdicts
 from rnn_tf.deletion.results import Auc, Comparison, Rate, VersionFigures
 from rnn_tf.deletion_names import (
   SHOWN_FPR,
@@ -90,7 +90,7 @@ def verdicts_table(record: DeletionRecord) -> pd.DataFrame:
       'n_forgotten_needed': found.needed,
       'n_unseen': found.comparison.n_unseen,
       'seeds': ' '.join(str(each.seed) for each in found.comparison.seeds),
-      'in_words': comparison.sentence(found),
+      'in_words': verdicts.sentence(found),
     }
     for found in in_order(record.findings.verdicts)
   )
@@ -115,7 +115,7 @@ def verdicts_markdown(record: DeletionRecord) -> str:
     {
       **_named(found),
       'AUC less the full retrain [95%]': difference_text(found.comparison, digits=4),
-      'verdict': comparison.sentence(found),
+      'verdict': verdicts.sentence(found),
       'D_f + H': f'{found.comparison.n_forgotten:,} + {found.comparison.n_unseen:,}',
       'seeds': str(len(found.comparison.seeds)),
     }

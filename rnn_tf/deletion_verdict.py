@@ -17,6 +17,7 @@ from rnn_tf.deletion.results import (
 from rnn_tf.deletion_names import (
   auc_text,
   difference_text,
+  forget_name,
   method_name,
   ordered,
 )
@@ -112,9 +113,15 @@ def _before(record: DeletionRecord, figures: VersionFigures) -> str:
   # that has learned D_f by heart may be at 0.5.
   if any(x.word == NOT_FORGOTTEN and x.comparison.value > 0 for x in found):
     return f'{said}: there is something to forget'
+  if any(x.word == NOT_FORGOTTEN for x in found):
+    return (
+      f'{said}: they are told from unseen ones less well than by the full retrain: '
+      'look at the scores'
+    )
   if told and not found:
     return f'{said}: they can be told from unseen ones'
-  if told and overall(found) == NOT_ENOUGH_DATA:
+  few = any(auc.high >= 0.5 + MARGIN for auc in aucs)
+  if overall(found) == NOT_ENOUGH_DATA if found else few:
     return f'{said}: whether there is something to forget, so few examples do not show'
   if told:
     return (
@@ -200,6 +207,14 @@ _CONTROLS = {
 def missing(record: DeletionRecord) -> list[str]:
   """Says what the audit cannot say for want of a reference, controls or seeds."""
   said = []
+  left_out = [
+    f'`{attack}` on {forget_name(forget.label)}'
+    for forget in record.forget_sets
+    for attack in record.attacks
+    if not _made(record, forget.label, attack)
+  ]
+  if left_out:
+    said.append(f'Too few examples for {", ".join(left_out)}: left out.')
   if REFERENCE not in record.methods:
     said.append(
       '**No verdict**: there is no full retrain to compare with: add '
@@ -223,6 +238,16 @@ def missing(record: DeletionRecord) -> list[str]:
       'training would stray is not in them; `--seeds` with three or more adds it.'
     )
   return said
+
+
+def _made(record: DeletionRecord, forget: str, attack: str) -> bool:
+  """Returns whether an attack was made on a forget set's versions."""
+  return any(
+    each.attack == attack
+    for version in record.findings.pooled
+    if version.forget == forget
+    for each in version.attacks
+  )
 
 
 def about_two_versions(record: DeletionRecord) -> str:

@@ -153,12 +153,11 @@ def _train(
   # Before the run's folder is touched: what a fleet cannot do is known then.
   fleet = _fleet(config, data, engine=engine, options=options)
   folder.open(config, overwrite=overwrite)
-  parameters = model.count_params()
   run_start.record(
     config,
     folder,
     data=data,
-    parameters=parameters,
+    parameters=model.count_params(),
     engine=engine,
     promise=promise,
     forgotten=start and start.forgotten,
@@ -166,8 +165,8 @@ def _train(
   )
   checkpoints = training.Checkpoints(folder.path, model)
   first_epoch = checkpoints.restore()
-  if start is not None and start.weights is not None and not first_epoch:
-    run_start.begin_with(model, start.weights, config=config, data=data)
+  if start is not None and not first_epoch:
+    start.give_weights(model, config=config, data=data)
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)

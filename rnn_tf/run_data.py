@@ -6,6 +6,7 @@ import numpy as np
 
 from rnn_tf import datasets, run_start
 from rnn_tf.datasets import Data, Split
+from rnn_tf.deletion_config import FINETUNE
 from rnn_tf.errors import UsageError
 from rnn_tf.options.source import Source
 from rnn_tf.runs import RunFolder
@@ -24,7 +25,8 @@ def load(run: RunFolder, source: Source) -> Data:
   config = run.config()
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
   if config.deleted.method:
-    data = without(data, _deleted(run, data))
+    seen = config.deleted.method == FINETUNE
+    data = without(data, _deleted(run, data), seen=seen)
   splits = {name: getattr(data, name) for name in ('train', 'holdout', 'test')}
   run_start.check_data(run, splits)
   return data
@@ -42,19 +44,20 @@ def _deleted(run: RunFolder, data: Data) -> np.ndarray:
   return deleted
 
 
-def without(data: Data, ids: np.ndarray) -> Data:
-  """Returns data of which examples are trained on no more: they become holdout.
+def without(data: Data, ids: np.ndarray, *, seen: bool) -> Data:
+  """Returns data of which examples are trained on no more.
 
   Args:
     data: a run's.
     ids: (n,) int64, all in `data.train`.
+    seen: whether the weights have been trained on them before: such are neither
+      members nor non-members, and left out. Others become holdout.
   """
   gone = np.isin(data.train.ids, ids)
-  return dataclasses.replace(
-    data,
-    train=data.train.select(~gone),
-    holdout=merged(data.holdout, data.train.select(gone)),
-  )
+  holdout = data.holdout
+  if not seen:
+    holdout = merged(holdout, data.train.select(gone))
+  return dataclasses.replace(data, train=data.train.select(~gone), holdout=holdout)
 
 
 def merged(one: Split, other: Split) -> Split:

@@ -90,6 +90,17 @@ def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
   return file
 
 
+def differences(old: Any, new: Any, *, name: str = '') -> list[str]:
+  """Returns one `name was x, is y` for each value of two nested dicts that differs."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    return [
+      line
+      for key in dict.fromkeys([*old, *new])
+      for line in differences(old.get(key), new.get(key), name=key)
+    ]
+  return [] if old == new else [f'{name} was {old}, is {new}']
+
+
 class RunFiles:
   """Reads and writes the files of one folder.
 

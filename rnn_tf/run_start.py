@@ -38,13 +38,28 @@ class Start:
 
   Attributes:
     engine: who computes the gradients.
-    forgotten: (n,) int64, ids of the deleted examples, which `data` has no more.
+    forgotten: (n,) int64, ids of the deleted examples, which `data` has no more; None
+      where none were deleted.
     weights: a file of weights to begin with; None begins with fresh ones.
   """
 
   engine: str
-  forgotten: np.ndarray
+  forgotten: np.ndarray | None = None
   weights: pathlib.Path | None = None
+
+  def give_weights(
+    self, model: keras.Model, *, config: RunConfig, data: datasets.Data
+  ) -> None:
+    """Gives a model the weights to begin with, and nothing of their optimizer."""
+    if self.weights is None:
+      return
+    other = models.build(
+      config.model,
+      image_shape=data.train.images.shape[1:],
+      num_classes=len(data.class_names),
+    )
+    training.load_weights(other, self.weights)
+    model.set_weights(other.get_weights())
 
 
 def record(
@@ -79,9 +94,8 @@ def record(
   if (folder.path / 'config.json').exists():
     _compare(folder, about, now)
     return
-  examples = {
-    f'{name}_ids': getattr(data, name).ids for name in ('train', 'holdout', 'test')
-  }
+  splits = ('train', 'holdout', 'test')
+  examples = {f'{name}_ids': getattr(data, name).ids for name in splits}
   if forgotten is not None:
     examples['forget_ids'] = forgotten
   folder.write_npz('examples.npz', examples)
@@ -195,16 +209,3 @@ def _compare(
     before = stored.get('versions', {}).get(name)
     if before != version:
       LOG.warning('%s began with %s %s, goes on with %s', folder, name, before, version)
-
-
-def begin_with(
-  model: keras.Model, weights: pathlib.Path, *, config: RunConfig, data: datasets.Data
-) -> None:
-  """Gives a model another one's weights, and nothing of its optimizer."""
-  other = models.build(
-    config.model,
-    image_shape=data.train.images.shape[1:],
-    num_classes=len(data.class_names),
-  )
-  training.load_weights(other, weights)
-  model.set_weights(other.get_weights())

@@ -15,6 +15,9 @@ from rnn_tf.run_files import RunFiles, check_writable, lock
 
 FORMAT = 1
 
+SHARDED = 'sharded.json'
+"""The file that says that a folder is a sharded model's, not a run's."""
+
 # config.json says that a folder is a run: it goes last when one is cleared.
 OWN_FILES = (
   'result.json',
@@ -223,7 +226,7 @@ def finished_run(path: str) -> RunFolder:
     UsageError: there is no run in it, or it is not finished.
   """
   folder = RunFolder(path)
-  if (folder.path / 'sharded.json').is_file():
+  if (folder.path / SHARDED).is_file():
     raise UsageError(
       f'--run={path}: is a sharded model: name the run that it was made of, which is '
       f'{folder.path.parent / _parent_of_sharded(folder)}'
@@ -245,5 +248,5 @@ def finished_run(path: str) -> RunFolder:
 
 
 def _parent_of_sharded(folder: RunFolder) -> str:
-  manifest = folder.read_json('sharded.json')
+  manifest = folder.read_json(SHARDED)
   return str(manifest.get('parent') if isinstance(manifest, dict) else '')

@@ -8,7 +8,7 @@ import sys
 
 from rnn_tf import launch
 from rnn_tf.options import deletion, dry_run, label, overwrite, source, target
-from rnn_tf.runs import finished_run
+from rnn_tf.runs import RunFolder, finished_run
 
 OPTIONS = (target, deletion, source, label, dry_run, overwrite)
 
@@ -18,7 +18,7 @@ INTERRUPTED = 'interrupted: what is trained is kept; the same command goes on'
 def main() -> None:
   """Makes the models that are missing, audits them, and prints the result."""
   asked, options = deletion.from_flags(), deletion.options()
-  run = finished_run(target.from_flags())
+  run = _by_its_own_name(finished_run(target.from_flags()))
   from rnn_tf import deletion_page, deletion_records, unlearn_request
 
   request = unlearn_request.Request(
@@ -45,6 +45,13 @@ def main() -> None:
     record = unlearning.unlearn(prepared)
   print(deletion_page.text(record))
   print(f'results: {request.folder}/ (report.md, tables, pictures)')
+
+
+def _by_its_own_name(run: RunFolder) -> RunFolder:
+  """Returns a run under the path beside which its siblings belong."""
+  path = run.path.resolve()
+  named = run.path.name == path.name and run.path.parent.resolve() == path.parent
+  return run if named else RunFolder(path)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,7 @@
 """What the models of a deletion cost, and what sharding costs in accuracy."""
 
+import glob
+import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,10 +10,13 @@ from rnn_tf.datasets import Data
 from rnn_tf.deletion import sisa
 from rnn_tf.deletion.figures import rate
 from rnn_tf.deletion_records import Cost, ShardAccuracy
-from rnn_tf.sharding.folder import FILE, ShardedFolder
+from rnn_tf.errors import UsageError
+from rnn_tf.sharding.folder import ShardedFolder
 from rnn_tf.sharding.sharded import ShardedPlan
+from rnn_tf.unlearn_jobs import Job, Study
 from rnn_tf.unlearn_models import Maker
-from rnn_tf.unlearn_plan import Job, Study
+
+LOG = logging.getLogger('rnn_tf')
 
 
 def costs(jobs: Iterable[Job]) -> tuple[Cost, ...]:
@@ -85,24 +90,26 @@ def shard_accuracies(
 
 
 def _beside(study: Study) -> list[ShardedFolder]:
-  """Returns the finished sharded originals of a study's original."""
+  """Returns the finished sharded originals of a study's original, as it is now."""
   path = study.original.path
-  name = path.resolve().name
-  folders = [ShardedFolder(place) for place in path.parent.glob(f'{name}-sharded*')]
-  return sorted(
-    (
-      folder
-      for folder in folders
-      if (folder.path / FILE).is_file()
-      and folder.finished
-      and folder.manifest().get('parent') == name
-      and folder.manifest().get('sharded_parent') is None
-    ),
-    key=lambda folder: (
-      folder.manifest()['key']['num_shards'],
-      folder.manifest()['key']['num_slices'],
-    ),
-  )
+  found = {}
+  for place in path.parent.glob(f'{glob.escape(path.name)}-sharded*'):
+    folder = ShardedFolder(place)
+    try:
+      if folder.finished and _is_of(study, folder):
+        folder.load()
+        key = folder.manifest()['key']
+        found[key['num_shards'], key['num_slices']] = folder
+    except UsageError as error:
+      LOG.warning('passed over: %s', error)
+  return [found[key] for key in sorted(found)]
+
+
+def _is_of(study: Study, folder: ShardedFolder) -> bool:
+  """Returns whether a sharded model differs from a study's in its numbers alone."""
+  key, shards = study.sharded_key, ('num_shards', 'num_slices')
+  stored = folder.manifest()['key']
+  return {**stored, **{name: key[name] for name in shards}} == key
 
 
 def _accuracy(

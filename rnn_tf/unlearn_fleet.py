@@ -1,6 +1,7 @@
 """Shadow models for LiRA on the versions of a run: those that are there already."""
 
 import dataclasses
+import itertools
 import json
 import logging
 import pathlib
@@ -79,7 +80,8 @@ def _load(run: RunFolder, data: Data, path: pathlib.Path | None) -> Fleet | None
       'trains some; or leave the flag out'
     )
   # Pairs, see `membership.half`: an odd one would unbalance them.
-  count = len(list(path.glob('shadow-*.json'))) // 2 * 2
+  there = {int(each.stem.split('-')[1]) for each in path.glob('shadow-*.json')}
+  count = next(n for n in itertools.count() if n not in there) // 2 * 2
   if count < FEWEST:
     raise UsageError(
       f'--shadow_fleet={path}: has {count} shadow models, LiRA needs {FEWEST}'

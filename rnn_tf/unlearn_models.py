@@ -18,8 +18,10 @@ from rnn_tf import (
   training,
 )
 from rnn_tf.callbacks import duration
+from rnn_tf.config import RunConfig
 from rnn_tf.datasets import Data, Split
 from rnn_tf.deletion import sisa
+from rnn_tf.deletion_config import FINETUNE
 from rnn_tf.errors import UsageError
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.prediction import Predictor
@@ -28,12 +30,29 @@ from rnn_tf.sharding import sharded
 from rnn_tf.sharding.constituent import Examples
 from rnn_tf.sharding.sharded import ShardedPlan
 from rnn_tf.stack import keras, tf
-from rnn_tf.unlearn_plan import Job, Retraining
+from rnn_tf.unlearn_jobs import Job, Retraining, advice_of_unlearn
 
 LOG = logging.getLogger('rnn_tf')
 
 OUTPUTS = 'deletions/outputs.npz'
 """What a run says at its last epoch, in its folder."""
+
+
+def set_up(config: RunConfig, *, engine: str) -> None:
+  """Sets TensorFlow up for a model, as training it alone would.
+
+  Threads and memory can be set before the first operation only: call it before data
+  are loaded, too.
+
+  Args:
+    config: the model's.
+    engine: who computes its gradients.
+  """
+  launch.set_up_tensorflow(
+    config.training,
+    side_by_side=engines.side_by_side(engine),
+    exact=config.privacy.dp,
+  )
 
 
 class Maker:
@@ -42,7 +61,7 @@ class Maker:
   Args:
     data: the parent run's.
     pool: its training and holdout examples.
-    shard_training: how shards are trained, see `sharded.STRATEGIES`.
+    shard_training: how shards are trained, see `deletion_config.STRATEGIES`.
   """
 
   def __init__(self, data: Data, pool: Split, *, shard_training: str):
@@ -61,10 +80,12 @@ class Maker:
       return
     try:
       if isinstance(job.model, ShardedPlan):
+        set_up(job.model.config, engine=job.model.engine)
         examples = self._shared(job.model)
         sharded.train(job.model, examples, strategy=self._shard_training)
       else:
-        self._train(job.model)
+        with advice_of_unlearn(job.model.folder):
+          self._train(job.model)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
       raise UsageError(
         f'not enough memory ({str(error).splitlines()[0]}): what is trained is kept; '
@@ -75,24 +96,21 @@ class Maker:
 
   def _train(self, model: Retraining) -> None:
     config = model.config
-    launch.set_up_tensorflow(
-      config.training,
-      side_by_side=engines.side_by_side(model.engine),
-      exact=config.privacy.dp,
-    )
-    start = data = None
+    set_up(config, engine=model.engine)
+    data, start = self._data, run_start.Start(engine=model.engine)
     if config.deleted.method:
       start = run_start.Start(
         engine=model.engine, forgotten=model.forgotten, weights=model.weights
       )
-      data = run_data.without(self._data, model.forgotten)
+      seen = config.deleted.method == FINETUNE
+      data = run_data.without(data, model.forgotten, seen=seen)
     if model.weights is not None:
       # An original of another seed may not have been there when this was planned.
       checksum = attack_records.weights_checksum(model.weights.parent.parent)
       deleted = dataclasses.replace(config.deleted, weights=checksum or '')
       config = dataclasses.replace(config, deleted=deleted)
     experiment.train_on(
-      self._data if data is None else data,
+      data,
       config,
       model.folder,
       options=FleetOptions(strategy='auto', fleet_dir=None),

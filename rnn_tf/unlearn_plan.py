@@ -21,104 +21,43 @@ from rnn_tf.deletion import choose, sisa
 from rnn_tf.deletion.choose import ForgetSet
 from rnn_tf.deletion.results import ORIGINAL, SHARDED_ORIGINAL
 from rnn_tf.deletion.sisa import Assignment
-from rnn_tf.deletion_config import DeletedFrom, DeletionConfig
+from rnn_tf.deletion_config import FINETUNE, DeletedFrom, DeletionConfig
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
 from rnn_tf.sharding import sharded
 from rnn_tf.sharding.folder import ShardedFolder
 from rnn_tf.sharding.sharded import ShardedPlan
+from rnn_tf.unlearn_jobs import (
+  RETRAINED,
+  Job,
+  Retraining,
+  Study,
+  advice_of_unlearn,
+)
 
 _PURPOSE_TWIN = 103
 
-RETRAINED = ('retrain', 'twin', 'finetune')
-"""Methods whose models are runs of their own."""
 
+def check_parent(run: RunFolder, deletion: DeletionConfig) -> None:
+  """Makes sure that a run can be deleted from in the ways asked for.
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Retraining:
-  """A run that is trained like the original, or on from it, on fewer examples.
-
-  Attributes:
-    folder: of the run.
-    config: of the run.
-    forgotten: (n,) int64, ids that it is not trained on; empty for originals.
-    weights: a file of weights to begin with; None begins with fresh ones.
-    engine: who computes the gradients.
-    examples: examples x epochs that it processes.
+  Raises:
+    UsageError: it cannot.
   """
-
-  folder: RunFolder
-  config: RunConfig
-  forgotten: np.ndarray
-  weights: pathlib.Path | None
-  engine: str
-  examples: int
-
-  @property
-  def finished(self) -> bool:
-    """Whether it is there."""
-    return self.folder.finished
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Job:
-  """One version of one seed's model.
-
-  Attributes:
-    seed: the original's.
-    forget: its forget set; None for originals.
-    method: as in `deletion.results.Version`.
-    model: how it is made; None for `none`, which is the original.
-    share: of what full retraining takes, in examples x epochs; originals of what
-      the original takes.
-  """
-
-  seed: int
-  forget: ForgetSet | None
-  method: str
-  model: Retraining | ShardedPlan | None
-  share: float
-
-  @property
-  def label(self) -> str:
-    """The forget set's label, '' for originals."""
-    return '' if self.forget is None else self.forget.label
-
-  @property
-  def done(self) -> bool:
-    """Whether nothing is to be trained for it."""
-    if isinstance(self.model, ShardedPlan):
-      return self.model.folder.finished
-    return self.model is None or self.model.finished
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Study:
-  """Everything that one seed's original is to become.
-
-  Attributes:
-    seed: the original's.
-    original: its folder.
-    config: the original's.
-    assignment: of its training examples to shards.
-    forget_sets: drawn from its training set.
-    jobs: in the order in which they can be made.
-  """
-
-  seed: int
-  original: RunFolder
-  config: RunConfig
-  assignment: Assignment
-  forget_sets: tuple[ForgetSet, ...]
-  jobs: tuple[Job, ...]
-
-  def job(self, method: str, forget: ForgetSet | None) -> Job | None:
-    """Returns the job of a method and a forget set; None where there is none."""
-    label = '' if forget is None else forget.label
-    for job in self.jobs:
-      if (job.method, job.label) == (method, label):
-        return job
-    return None
+  own = run.config()
+  if own.deleted.method == FINETUNE:
+    raise UsageError(
+      f'--run={run}: was fine-tuned, and its weights have seen what was deleted '
+      f'before: name the run that it was made of, {own.deleted.parent}'
+    )
+  if 'sharded' in deletion.methods:
+    shards = deletion.shards
+    sharded.check(own, shards.num_shards, shards.num_slices)
+  if FINETUNE in deletion.methods and own.privacy.dp:
+    raise UsageError(
+      '--method=finetune: the run was trained with --dp, and more steps would cost '
+      'more epsilon than it says: give --method=retrain'
+    )
 
 
 def studies(
@@ -136,14 +75,6 @@ def studies(
     UsageError: a folder holds something else, or the request cannot be met.
   """
   own = run.config()
-  if 'sharded' in deletion.methods:
-    shards = deletion.shards
-    sharded.check(own, shards.num_shards, shards.num_slices)
-  if 'finetune' in deletion.methods and own.privacy.dp:
-    raise UsageError(
-      '--method=finetune: the run was trained with --dp, and more steps would cost '
-      'more epsilon than it says: give --method=retrain'
-    )
   maker = _Maker(run=run, deletion=deletion, data=data, pool_ids=pool_ids)
   seeds = deletion.seeds or (own.training.seed,)
   return tuple(maker.study(seed) for seed in seeds)
@@ -161,10 +92,12 @@ class _Maker:
   def study(self, seed: int) -> Study:
     shards, train = self.deletion.shards, self.data.train
     original = self._original(seed)
+    grouped = 'grouped' in self.deletion.forget.deletions
+    used = grouped or 'sharded' in self.deletion.methods
     assignment = sisa.assign(
       len(train),
-      num_shards=shards.num_shards,
-      num_slices=shards.num_slices,
+      num_shards=shards.num_shards if used else 1,
+      num_slices=shards.num_slices if used else 1,
       seed=seed,
     )
     forget_sets = choose.forget_sets(
@@ -185,6 +118,7 @@ class _Maker:
       config=original.config,
       assignment=assignment,
       forget_sets=forget_sets,
+      sharded_key=self._key(original, assignment, None),
       jobs=tuple(jobs),
     )
 
@@ -210,26 +144,51 @@ class _Maker:
     wanted: RunConfig,
     *,
     forgotten: np.ndarray,
+    engine: str | None = None,
     weights: pathlib.Path | None = None,
   ) -> Retraining:
     if (folder.path / 'config.json').is_file():
-      lines = config.differences(folder.config(), wanted)
-      if lines:
-        raise UsageError(
-          f'{folder} holds another run ({"; ".join(lines)}): move it away or delete it'
-        )
+      with advice_of_unlearn(folder):
+        self._check_same(folder, wanted, forgotten)
+        engine = run_start.begun_with(folder)[0]
     else:
-      folder.check(wanted, overwrite=False)
+      with advice_of_unlearn(folder):
+        folder.check(wanted, overwrite=False)
+      # An original of another seed is trained as the parent was.
+      engine = engine or run_start.begun_with(self.run)[0]
     examples = len(self.data.train) - len(forgotten)
-    wanted.training.steps_per_epoch(examples)
+    if examples < wanted.training.batch_size:
+      raise UsageError(
+        f'{folder.path.name}: {examples} training examples are left, fewer than the '
+        f"run's --batch_size={wanted.training.batch_size}: delete less"
+      )
     return Retraining(
       folder=folder,
       config=wanted,
       forgotten=forgotten,
       weights=weights,
-      engine=run_start.begun_with(self.run)[0],
+      engine=engine,
       examples=examples * wanted.training.epochs,
     )
+
+  def _check_same(
+    self, folder: RunFolder, wanted: RunConfig, forgotten: np.ndarray
+  ) -> None:
+    """Makes sure that a run that is there is the one that is wanted.
+
+    Raises:
+      UsageError: it has another config, or was made of other examples.
+    """
+    lines = list(config.differences(folder.config(), wanted))
+    about, data = folder.record().get('data', {}), self.data
+    test = about.get('checksums', {}).get('test')
+    if (about.get('version'), test) != (data.version, data.test.checksum()):
+      lines.append(f'its data set was not {data.name} {data.version} as it is now')
+    kept = folder.read_npz('examples.npz', needs=['train_ids'])['train_ids']
+    if not np.array_equal(kept, np.setdiff1d(data.train.ids, forgotten)):
+      lines.append('it was trained on other examples')
+    if lines:
+      raise UsageError(f'{folder} holds another run ({"; ".join(lines)})')
 
   def _retrained(
     self, original: Retraining, seed: int, forget_sets: Sequence[ForgetSet]
@@ -274,7 +233,7 @@ class _Maker:
       own.report, attacks=attacks, epochs_per_report=training.epochs
     )
     deleted = DeletedFrom(
-      parent=original.folder.path.resolve().name,
+      parent=original.folder.path.name,
       method=method,
       forget=forget.label,
       checksum=forget.checksum(),
@@ -282,9 +241,10 @@ class _Maker:
     )
     path = original.folder.path
     return self._checked(
-      RunFolder(path.with_name(f'{path.resolve().name}-{name}-{forget.label}')),
+      RunFolder(path.with_name(f'{path.name}-{name}-{forget.label}')),
       dataclasses.replace(own, training=training, report=report, deleted=deleted),
       forgotten=forget.ids,
+      engine=original.engine,
       weights=weights,
     )
 
@@ -325,7 +285,7 @@ class _Maker:
     of: ShardedFolder | None,
   ) -> ShardedPlan:
     train, path = self.data.train, original.folder.path
-    name = f'{path.resolve().name}-{self.deletion.shards.label()}'
+    name = f'{path.name}-{self.deletion.shards.label()}'
     if forget is not None:
       name += f'-{forget.label}'
     deleted = np.zeros(len(train), bool)
@@ -344,7 +304,7 @@ class _Maker:
       engine=original.engine,
       manifest={
         'name': name,
-        'parent': path.resolve().name,
+        'parent': path.name,
         'sharded_parent': None if of is None else of.path.name,
         'command': shlex.join(['python', '-m', 'rnn_tf.unlearn', *sys.argv[1:]]),
         'versions': run_start.versions(),

@@ -2,18 +2,23 @@
 
 import contextlib
 import dataclasses
+import pathlib
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from rnn_tf import deletion_records
 from rnn_tf.deletion import choose
-from rnn_tf.deletion_config import DeletionConfig, ForgetConfig
+from rnn_tf.deletion_config import DeletionConfig, ForgetConfig, percent
 from rnn_tf.errors import UsageError
 from rnn_tf.options.deletion import DeletionOptions
 from rnn_tf.options.source import Source
 from rnn_tf.run_files import RunFiles, check_writable, lock
 from rnn_tf.runs import RunFolder
+
+_LONGEST = 150
+"""Letters of a folder's name, which no file system has too many of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +57,8 @@ class Request:
   def folder(self) -> RunFiles:
     """Where the audit is written."""
     name = self.label or self.asked
+    if len(name.encode()) > _LONGEST:
+      name = f'{name[:_LONGEST]}-{zlib.crc32(name.encode()):08x}'
     return RunFiles(self.run.path / deletion_records.FOLDER / name)
 
 
@@ -69,7 +76,7 @@ def _forget(deletion: DeletionConfig) -> str:
     return f'ids{choose.checksum(np.unique(forget.forget_ids))}'
   if forget.forget_class is not None:
     return f'class{forget.forget_class}'
-  percents = '+'.join(f'{100 * fraction:.6g}' for fraction in forget.fractions)
+  percents = '+'.join(percent(fraction) for fraction in forget.fractions)
   parts = ['+'.join(map(str, forget.deletions)), f'{percents}pct']
   if 'grouped' in forget.deletions:
     parts.append(f'{forget.num_groups}of{deletion.shards.num_shards}')
@@ -84,14 +91,27 @@ def check_folder(request: Request) -> None:
   Raises:
     UsageError: it cannot, or another audit has its name.
   """
+  if request.label is not None and request.label.endswith('.npz'):
+    raise UsageError(
+      f'--label={request.label}: names of files are in use beside it: give another'
+    )
   check_writable(request.folder.path, name=f'--run={request.run}')
   if request.overwrite or not made(request):
     return
-  before = deletion_records.load(request.folder.path).asked
-  if before != request.asked:
+  record, fleet = deletion_records.load(request.folder.path), None
+  if record.asked != request.asked:
     raise UsageError(
-      f'{request.folder} holds another deletion ({before}; asked for is '
+      f'{request.folder} holds another deletion ({record.asked}; asked for is '
       f'{request.asked}): give another --label, or --overwrite'
+    )
+  wanted = request.options.shadow_fleet
+  if wanted not in (None, 'none'):
+    fleet = pathlib.Path(wanted).resolve().name
+  if wanted is not None and fleet != record.fleet_name:
+    raise UsageError(
+      f'{request.folder} was made with the shadow models '
+      f'{record.fleet_name or "none"}, not {fleet or "none"}: give another --label, '
+      'or --overwrite'
     )
 
 
@@ -113,6 +133,6 @@ def held(request: Request) -> Iterator[None]:
     name=str(folder),
     busy='another process makes this deletion: wait for it, or give another --label',
   ):
-    for leftover in folder.glob('.*.tmp'):
+    for leftover in [*folder.glob('.*.tmp'), *folder.parent.glob('.*.tmp')]:
       leftover.unlink()
     yield

@@ -12,7 +12,7 @@ from rnn_tf.deletion import choose
 from rnn_tf.deletion.choose import ForgetSet
 from rnn_tf.deletion.results import ORIGINAL, Version
 from rnn_tf.runs import RunFolder
-from rnn_tf.unlearn_plan import Job, Study
+from rnn_tf.unlearn_jobs import Job, Study
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -74,7 +74,10 @@ def unseen_of(run: RunFolder, data: Data, *, matched: bool) -> Unseen:
     return Unseen(source='holdout', split=holdout, matched=matched)
   LOG.warning(
     'unseen examples are those of the test set, which may be drawn otherwise than the '
-    'training set: an original trained with --train_fraction leaves some of its own'
+    'training set: an original trained with --train_fraction leaves some of its own '
+    '(%d are needed, this one left %d)',
+    FEWEST,
+    len(holdout),
   )
   return Unseen(source='test', split=data.test, matched=matched)
 
@@ -150,9 +153,10 @@ class _Cut:
     test = self._data.test
     unseen = self._unseen.split
     if self._unseen.source == 'holdout':
-      of_unseen = on_pool[np.searchsorted(self._pool.ids, unseen.ids[rows])]
+      of_unseen = on_pool[np.searchsorted(self._pool.ids, unseen.ids)]
     else:
-      of_unseen = on_test[rows]
+      of_unseen = on_test
+    others = Side(unseen.ids, unseen.labels, of_unseen)
     return Version(
       seed=seed,
       forget=self._forget.label,
@@ -160,8 +164,9 @@ class _Cut:
       run=run,
       forgotten=self._side(on_pool, self.forgotten),
       retained=self._side(on_pool, self._retained),
-      unseen=Side(unseen.ids[rows], unseen.labels[rows], of_unseen),
+      unseen=others.select(rows) if self._unseen.matched else others,
       test=Side(test.ids, test.labels, on_test),
+      others=others if self._unseen.matched else None,
     )
 
   def _side(self, logits: np.ndarray, rows: np.ndarray) -> Side:

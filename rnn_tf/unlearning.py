@@ -5,6 +5,7 @@ import logging
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from rnn_tf import (
   deletion_page,
   deletion_records,
   run_data,
+  run_start,
   unlearn_models,
   unlearn_versions,
 )
@@ -26,8 +28,8 @@ from rnn_tf.runs import RunFolder
 from rnn_tf.sharding.sharded import ShardedPlan
 from rnn_tf.unlearn_costs import costs, shard_accuracies
 from rnn_tf.unlearn_fleet import Fleet, find_fleet
+from rnn_tf.unlearn_jobs import Job, Study
 from rnn_tf.unlearn_models import Maker
-from rnn_tf.unlearn_plan import Job, Study
 from rnn_tf.unlearn_request import Request, held
 from rnn_tf.unlearn_versions import Unseen, versions
 
@@ -72,6 +74,9 @@ def prepare(request: Request) -> Prepared:
   Raises:
     UsageError: the request cannot be met.
   """
+  plans.check_parent(request.run, request.deletion)
+  engine, _ = run_start.begun_with(request.run)
+  unlearn_models.set_up(request.run.config(), engine=engine)
   data = run_data.load(request.run, request.source)
   pool = unlearn_models.pool_of(data)
   studies = plans.studies(request.run, request.deletion, data=data, pool_ids=pool.ids)
@@ -115,14 +120,23 @@ def describe(prepared: Prepared) -> str:
   ]
   for job in prepared.jobs:
     lines.append(f'  {_describe(job)}')
-  touched = [job for job in prepared.jobs if _saves_nothing(job)]
-  if touched:
-    labels = ', '.join(dict.fromkeys(job.label for job in touched))
-    lines.append(
-      f'no speed-up by sharding: {labels} touches every shard; --deletion=grouped '
-      'confines a deletion to --num_groups of them'
-    )
+  lines += _warnings(prepared.jobs)
   return '\n'.join(lines)
+
+
+def _warnings(jobs: Iterable[Job]) -> list[str]:
+  """Says which deletions sharding does not make cheaper."""
+  touched = [job for job in jobs if _saves_nothing(job)]
+  if not touched:
+    return []
+  labels = dict.fromkeys(job.label for job in touched)
+  line = (
+    f'no speed-up by sharding: {" and ".join(labels)} '
+    f'{"touch" if len(labels) > 1 else "touches"} every shard, in its first slice'
+  )
+  if all(job.forget.kind == 'uniform' for job in touched):
+    line += '; --deletion=grouped confines a deletion to --num_groups of them'
+  return [line]
 
 
 def _describe(job: Job) -> str:
@@ -142,7 +156,7 @@ def _saves_nothing(job: Job) -> bool:
   plan = job.model
   if job.forget is None or not isinstance(plan, ShardedPlan):
     return False
-  return plan.shards_trained == plan.assignment.num_shards
+  return all(first == 0 for first in plan.first_stages)
 
 
 def unlearn(prepared: Prepared) -> DeletionRecord:

@@ -108,8 +108,10 @@ class AllowedTest(parameterized.TestCase):
     run = config.RunConfig(deleted=deleted)
     again = config.from_json(config.RunConfig, config.to_json(run))
     self.assertEqual(again, run)
+    (line,) = config.differences(config.RunConfig(), run)
     self.assertEqual(
-      config.differences(config.RunConfig(), run)[0], '--parent was , is mine-s0'
+      line,
+      'the deletion was none, is retrain of mine-s0 without uniform-5pct (0123abcd)',
     )
 
   def test_run_from_before_there_were_deletions_is_of_none(self):

@@ -118,7 +118,7 @@ class MarkdownTest(parameterized.TestCase):
   def test_test_images_as_unseen_examples_are_a_warning(self):
     found = deletion_page.markdown(record(unseen='test'))
     self.assertIn('**Warning: test images are not drawn as the training set', found)
-    self.assertIn('--nonmembers=holdout', found)
+    self.assertIn('--train_fraction', found)
     self.assertNotIn('Warning', deletion_page.markdown(record()))
 
   def test_unmatched_unseen_examples_and_a_fleet_are_named(self):

@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from rnn_tf import deletion_tables, tables
-from rnn_tf.deletion import comparison
+from rnn_tf.deletion import verdicts
 from tests import fake_deletions
 
 KEY = ('uniform-5pct', 'sharded', 'lr')
@@ -54,7 +54,7 @@ class VerdictsTest(absltest.TestCase):
       float(row['auc_difference_low']), verdict.comparison.low, places=5
     )
     self.assertEqual((row['verdict'], row['overall']), ('forgotten', 'forgotten'))
-    self.assertEqual(row['in_words'], comparison.sentence(verdict))
+    self.assertEqual(row['in_words'], verdicts.sentence(verdict))
     self.assertEqual((row['n_forgotten'], row['seeds']), ('1500', '0 1 2'))
     self.assertEqual(row['n_forgotten_needed'], '')
 

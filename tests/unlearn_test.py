@@ -1,6 +1,7 @@
 """Tests of the unlearn command, on small digits runs."""
 
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from rnn_tf import attack, deletion_records, infer, report, train, unlearn
 from rnn_tf.deletion import results
 from rnn_tf.runs import RunFolder
 from rnn_tf.sharding import constituent
+from rnn_tf.sharding.folder import ShardedFolder
 from tests.commands import call
 
 HALF = ('--train_fraction=0.5', '--nonmembers=holdout')
@@ -27,15 +29,25 @@ SEQUENTIAL = '--shard_training=sequential'
 
 
 class UnlearnTest(parameterized.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.trained = pathlib.Path(tempfile.mkdtemp())
+    cls.addClassCleanup(shutil.rmtree, cls.trained)
+    code, _, err = call(train, *SMALL, *HALF, f'--run_dir={cls.trained / "half-s0"}')
+    assert code == 0, err
+
   def setUp(self):
     super().setUp()
     self.root = pathlib.Path(tempfile.mkdtemp())
     self.addCleanup(shutil.rmtree, self.root)
     self.run_dir = self.root / 'half-s0'
 
-  def train(self, *flags, run_dir=None):
-    where = f'--run_dir={run_dir or self.run_dir}'
-    code, _, err = call(train, *SMALL, *HALF, *flags, where)
+  def train(self, *flags):
+    if not flags:
+      shutil.copytree(self.trained / 'half-s0', self.run_dir)
+      return
+    code, _, err = call(train, *SMALL, *HALF, *flags, f'--run_dir={self.run_dir}')
     assert code == 0, err
 
   def unlearn(self, *flags, run=None):
@@ -306,6 +318,52 @@ class UnlearnTest(parameterized.TestCase):
     self.assertEqual(original.attacks[0].forgotten.n_second, held)
     self.assert_refused(self.unlearn('--seeds=0,1', run=first), '--seeds=1')
 
+  def test_fine_tuned_run_is_no_parent_and_its_deleted_are_no_nonmembers(self):
+    self.train()
+    self.made('--fractions=0.1', '--method=finetune', '--finetune_epochs=1')
+    tuned = self.root / 'half-s0-finetune1-uniform-10pct'
+    kept = RunFolder(tuned).read_npz('examples.npz')
+    gone = kept['forget_ids']
+    self.assertNotEmpty(gone)
+    self.assertEmpty(np.intersect1d(kept['train_ids'], gone))
+    self.assertEmpty(np.intersect1d(kept['holdout_ids'], gone))
+    self.assert_refused(self.unlearn(run=tuned), 'was fine-tuned', 'half-s0')
+
+  def test_sharded_retrain_needs_no_other_folder(self):
+    self.train()
+    flags = '--fractions=0.1', '--deletion=grouped', '--method=sharded', SEQUENTIAL
+    self.made(*flags)
+    folder = ShardedFolder(self.root / 'half-s0-sharded5-grouped1of5-10pct')
+    before = folder.load()
+    shutil.rmtree(self.root / 'half-s0-sharded5')
+    for one, other in zip(before, folder.load(), strict=True):
+      np.testing.assert_array_equal(one, other)
+
+  def test_sharded_originals_of_other_numbers_are_shown_beside(self):
+    self.train()
+    self.made('--fractions=0.1', '--method=sharded', '--num_shards=2', SEQUENTIAL)
+    shutil.rmtree(self.run_dir / 'deletions')
+    # Of another training of the original: it is no longer one of its.
+    strange = self.root / 'half-s0-sharded7'
+    shutil.copytree(self.root / 'half-s0-sharded2', strange)
+    manifest = json.loads((strange / 'sharded.json').read_text())
+    manifest['key'] |= {'num_shards': 7, 'model': {}}
+    (strange / 'sharded.json').write_text(json.dumps(manifest))
+    record, _, _ = self.made(
+      '--fractions=0.1', '--method=sharded', '--num_shards=3', SEQUENTIAL
+    )
+    found = [each.num_shards for each in record.shard_accuracies]
+    self.assertEqual(found, [1, 2, 3])
+
+  def test_run_named_by_a_dot_has_its_siblings_beside_it(self):
+    self.train()
+    here = os.getcwd()
+    self.addCleanup(os.chdir, here)
+    os.chdir(self.run_dir)
+    code, _, err = self.unlearn('--fractions=0.1', '--method=retrain', run='.')
+    self.assertEqual(code, 0, err)
+    self.assertIn('half-s0-retrain-uniform-10pct', self.names())
+
   def test_one_class_is_compared_with_unseen_of_that_class(self):
     self.train()
     record, _, _ = self.made('--forget_class=3', '--method=retrain')
@@ -315,6 +373,9 @@ class UnlearnTest(parameterized.TestCase):
     unseen = version.attacks[0].forgotten.n_second
     self.assertTrue(record.matched)
     self.assertBetween(unseen, 50, 90)
+    # The retained are of all classes, and so are those that they are held against.
+    retained = version.attacks[0].retained.n_second
+    self.assertEqual(retained, 719)
 
   def test_private_run_is_not_sharded(self):
     self.train('--dp', '--dp_noise_multiplier=1.0')
@@ -338,6 +399,13 @@ class UnlearnTest(parameterized.TestCase):
     )
     self.assertEqual((record.fleet_name, record.fleet_size), ('fleet', 4))
     self.assertEqual(record.attacks, ('threshold', 'lr', 'lira'))
+    again = '--fractions=0.1', '--method=retrain,none'
+    self.assertEqual(self.unlearn(*again, f'--shadow_fleet={fleet}')[0], 0)
+    self.assert_refused(
+      self.unlearn(*again, '--shadow_fleet=none'),
+      'made with the shadow models fleet, not none',
+      '--overwrite',
+    )
 
 
 class ControlsTest(parameterized.TestCase):

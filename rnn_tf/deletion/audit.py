@@ -12,7 +12,7 @@ from rnn_tf.attacks.results import FOLDS, AttackScores
 from rnn_tf.attacks.scores import lira, logit_gap
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.attacks.signals import Side
-from rnn_tf.deletion import comparison, figures, two_versions
+from rnn_tf.deletion import comparison, figures, two_versions, verdicts
 from rnn_tf.deletion.comparison import Scored
 from rnn_tf.deletion.figures import Attacked, Scores
 from rnn_tf.deletion.results import (
@@ -106,7 +106,7 @@ def _forget_sets(versions: Iterable[Version]) -> dict[str, dict]:
     if version.method in cell:
       raise ValueError(f'{where}: two versions of {version.method}')
     first = next(iter(cell.values()), version)
-    for name in _SIDES:
+    for name in (*_SIDES, 'beside_retained'):
       one, other = getattr(first, name), getattr(version, name)
       if not len(other):
         raise ValueError(f'{where}, {version.method}: no example is {name}')
@@ -128,7 +128,7 @@ def _learnable(cells: _Cells) -> bool:
   for by_method in cells.values():
     version = next(iter(by_method.values()))
     fewer = min(len(version.forgotten), len(version.retained))
-    if trained.too_small(fewer, len(version.unseen)):
+    if trained.too_small(fewer, min(map(len, _attackable(version)[2:]))):
       return False
   return True
 
@@ -163,7 +163,7 @@ class _Fleet:
     return cls(shadows=shadows, gaps=gaps, online=online)
 
   def scores(self, version: Version, gaps: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Returns scores of D_f, of the retained examples and of H, given their gaps."""
+    """Returns scores of each of `_attackable`, given their gaps."""
     columns = _columns(version, self.shadows)
     # All at once: a pooled variance is the same for all that are compared.
     values = lira(
@@ -175,8 +175,10 @@ class _Fleet:
     return np.split(values, np.cumsum(list(map(len, gaps)))[:-1])
 
 
-def _attackable(version: Version) -> tuple[Side, Side, Side]:
-  return version.forgotten, version.retained, version.unseen
+def _attackable(version: Version) -> tuple[Side, ...]:
+  """Returns D_f, the retained examples, H and, where they are others, theirs."""
+  others = () if version.others is None else (version.others,)
+  return version.forgotten, version.retained, version.unseen, *others
 
 
 def _columns(version: Version, shadows: Shadows) -> np.ndarray:
@@ -234,7 +236,11 @@ def _uncached(by_method: Mapping[str, Version]) -> dict[str, Version]:
   """Copies versions, not their arrays: what they keep of what is computed goes away."""
   return {
     method: dataclasses.replace(
-      version, **{name: dataclasses.replace(getattr(version, name)) for name in _SIDES}
+      version,
+      **{
+        name: dataclasses.replace(getattr(version, name))
+        for name in (*_SIDES, *['others'] * (version.others is not None))
+      },
     )
     for method, version in by_method.items()
   }
@@ -256,23 +262,23 @@ def _attack(
       made[attack] = _learned(sides, key)
       continue
     if attack == 'threshold':
-      forgotten, retained, unseen = (-side.losses for side in sides)
+      values = [-side.losses for side in sides]
       shown[attack] = AttackScores(gaps[0], gaps[2])
     else:
-      forgotten, retained, unseen = fleet.scores(version, gaps)
-      shown[attack] = AttackScores(forgotten, unseen)
+      values = fleet.scores(version, gaps)
+      shown[attack] = AttackScores(values[0], values[2])
     made[attack] = Scores(
-      forgotten=AttackScores(forgotten, unseen),
-      retained=AttackScores(retained, unseen),
+      forgotten=AttackScores(values[0], values[2]),
+      retained=AttackScores(values[1], values[-1]),
     )
   return made, shown
 
 
-def _learned(sides: tuple[Side, Side, Side], key: tuple[int, ...]) -> Scores:
-  forgotten, retained, unseen = map(trained.features, sides)
+def _learned(sides: tuple[Side, ...], key: tuple[int, ...]) -> Scores:
+  values = [trained.features(side) for side in sides]
   return Scores(
-    forgotten=trained.scores('lr', forgotten, unseen, seed=[*key, _FORGOTTEN]),
-    retained=trained.scores('lr', retained, unseen, seed=[*key, _RETAINED]),
+    forgotten=trained.scores('lr', values[0], values[2], seed=[*key, _FORGOTTEN]),
+    retained=trained.scores('lr', values[1], values[-1], seed=[*key, _RETAINED]),
     folds=FOLDS,
   )
 
@@ -325,7 +331,7 @@ def _verdicts(methods: _Methods, attacks: tuple[str, ...]) -> Iterator[Verdict]:
     if method == REFERENCE or not pair[0]:
       continue
     for attack in attacks:
-      yield comparison.verdict(
+      yield verdicts.verdict(
         figures.compared(*pair, attack=attack, part='forgotten'),
         forget=pair[0][0].version.forget,
         method=method,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnn_tf.deletion.sisa import Assignment
-from rnn_tf.deletion_config import ForgetConfig
+from rnn_tf.deletion_config import ForgetConfig, percent
 from rnn_tf.errors import UsageError
 
 _SHOWN = 10
@@ -129,15 +129,15 @@ def _drawn(
     )
   key = [config.deletion_seed, seed, ('uniform', 'grouped').index(kind), count]
   rng = np.random.default_rng(key)
-  percent = f'{100 * fraction:.6g}pct'
+  share = f'{percent(fraction)}pct'
   if config.deletion_seed:
-    percent += f'-d{config.deletion_seed}'
+    share += f'-d{config.deletion_seed}'
   if kind == 'uniform':
-    chosen, groups, label = np.arange(len(ids)), (), f'uniform-{percent}'
+    chosen, groups, label = np.arange(len(ids)), (), f'uniform-{share}'
   else:
     groups = _groups(config, assignment, rng)
     chosen = np.flatnonzero(np.isin(assignment.shards, groups))
-    label = f'grouped{config.num_groups}of{assignment.num_shards}-{percent}'
+    label = f'grouped{config.num_groups}of{assignment.num_shards}-{share}'
     if count > len(chosen) - len(groups):
       raise UsageError(
         f'--fractions={fraction:g}: {count} examples do not fit into '

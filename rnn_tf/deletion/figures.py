@@ -35,8 +35,8 @@ class Scores:
 
   Attributes:
     forgotten: of D_f, as the members, and of H.
-    retained: of the retained examples, as the members, and of H; an attack that learns
-      scores H otherwise than beside D_f.
+    retained: of the retained examples, as the members, and of unseen ones; an attack
+      that learns scores these otherwise than beside D_f.
     folds: models that they come from, see `metrics.auc_interval`.
   """
 
@@ -64,12 +64,13 @@ class Attacked:
 
     Args:
       attack: a key of `scores`.
-      part: `forgotten` or `retained`, against H.
+      part: `forgotten` or `retained`, against the unseen examples beside it.
     """
-    pair = getattr(self.scores[attack], part)
+    pair, version = getattr(self.scores[attack], part), self.version
+    beside = version.unseen if part == 'forgotten' else version.beside_retained
     return Scored(
-      forget_ids=getattr(self.version, part).ids,
-      unseen_ids=self.version.unseen.ids,
+      forget_ids=getattr(version, part).ids,
+      unseen_ids=beside.ids,
       scores=(pair.members, pair.nonmembers),
     )
 
@@ -253,7 +254,7 @@ def collateral(
     after: of the same seeds.
     attack: a key of both's scores.
   """
-  fewest = min(len(each.version.unseen) for each in before)
+  fewest = min(len(each.version.beside_retained) for each in before)
   target = min(target_fprs(fewest))
   exposed = [
     np.concatenate([_exposed(each.scores[attack].retained, target) for each in group])

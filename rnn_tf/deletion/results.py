@@ -53,6 +53,8 @@ class Version:
     retained: on the rest of the original training set.
     unseen: on H.
     test: on the test set.
+    others: on the unseen examples that the retained ones are held against; None where
+      H is drawn like them, too, and not for the sake of a class or of given examples.
   """
 
   seed: int
@@ -63,6 +65,12 @@ class Version:
   retained: Side
   unseen: Side
   test: Side
+  others: Side | None = None
+
+  @property
+  def beside_retained(self) -> Side:
+    """The unseen examples that the retained ones are held against."""
+    return self.unseen if self.others is None else self.others
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +122,7 @@ class AttackFigures:
   Attributes:
     attack: `threshold`, `lr` or `lira`.
     forgotten: AUC of D_f against H.
-    retained: AUC of the retained examples against H.
+    retained: AUC of the retained examples against `Version.beside_retained`.
     hits: one a false-positive rate.
   """
 
@@ -234,8 +242,8 @@ class Collateral:
     forget: the forget set's label.
     method: a key of `BEFORE`.
     attack: by which attack.
-    comparison: AUC of the retained examples against H, after minus before; its
-      `n_forgotten` counts retained examples.
+    comparison: AUC of the retained examples against unseen ones, after minus before;
+      its `n_forgotten` counts retained examples.
     exposed_before: retained examples above the threshold at the lowest of the hits'
       false-positive rates at which H is large enough, under the version before; over
       seeds.

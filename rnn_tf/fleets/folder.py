@@ -21,7 +21,7 @@ from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Trained, array_name
-from rnn_tf.run_files import RunFiles, check_writable, lock
+from rnn_tf.run_files import RunFiles, check_writable, differences, lock
 
 FORMAT = 1
 
@@ -292,14 +292,3 @@ def _checksum(row: np.ndarray) -> str:
 
 def _listed(epochs: Sequence[int]) -> str:
   return ', '.join(map(str, epochs))
-
-
-def differences(old: Any, new: Any, *, name: str = '') -> list[str]:
-  """Returns one `name was x, is y` for each value of two nested dicts that differs."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    return [
-      line
-      for key in dict.fromkeys([*old, *new])
-      for line in differences(old.get(key), new.get(key), name=key)
-    ]
-  return [] if old == new else [f'{name} was {old}, is {new}']

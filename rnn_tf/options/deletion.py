@@ -8,8 +8,6 @@ from absl import flags
 from rnn_tf import deletion_config as config
 from rnn_tf.errors import UsageError, check_choice
 
-STRATEGIES = ('auto', 'sequential', 'processes')
-
 _FORGET = config.ForgetConfig()
 _SHARDS = config.ShardConfig()
 
@@ -66,7 +64,7 @@ _AGGREGATION = flags.DEFINE_string(
 )
 _SHARD_TRAINING = flags.DEFINE_string(
   'shard_training',
-  STRATEGIES[0],
+  config.STRATEGIES[0],
   'How shards are trained: sequential, processes (one a core, each with one thread), '
   'or auto: processes on a CPU, sequential on a GPU.',
 )
@@ -126,7 +124,7 @@ def from_flags() -> config.DeletionConfig:
 
 def options() -> DeletionOptions:
   """Returns how the flags want it done."""
-  check_choice('shard_training', _SHARD_TRAINING.value, STRATEGIES)
+  check_choice('shard_training', _SHARD_TRAINING.value, config.STRATEGIES)
   return DeletionOptions(
     shard_training=_SHARD_TRAINING.value, shadow_fleet=_SHADOW_FLEET.value or None
   )

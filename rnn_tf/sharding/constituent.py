@@ -3,8 +3,8 @@
 What a stage ends with - weights, the optimizer's state, the number of steps - depends
 on the shard's examples up to its slice and on nothing else. So a model that goes on
 from a stage before the first deleted example is the one that training from fresh
-weights without these examples gives, to the last bit where TensorFlow's threads do not
-decide the order of sums (`parts` of 1, or `--deterministic`).
+weights without these examples gives: to the last bit by the kernels, which compute a
+shard in one stream however it is trained, and by Keras with `--deterministic`.
 """
 
 import dataclasses
@@ -25,6 +25,10 @@ from rnn_tf.errors import UsageError
 from rnn_tf.prediction import Predictor
 from rnn_tf.run_files import write_atomically
 from rnn_tf.stack import keras
+
+# Parts that the kernels cut a batch into. One, whatever the number of cores: what a
+# deletion makes must not differ in the last bits from what is trained side by side.
+_STREAMS = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +60,7 @@ class Task:
     rows: its slices, each (k,) int64 rising, positions in the pool.
     epochs: of each stage.
     engine: who computes the gradients.
-    parts: see `engines.install`.
+    parts: batches that are predicted at once, see `Predictor`; decides no number.
     folder: where its stages are kept.
     first_stage: the first that is trained here.
     before: the file of the stage before that; None at stage 0.
@@ -85,6 +89,7 @@ class Stage:
     began: seconds since 1970.
     seconds: it took.
     sha256: of its file.
+    before: of the file of another model's stage that it began with; '' if of none.
   """
 
   stage: int
@@ -94,6 +99,7 @@ class Stage:
   began: float
   seconds: float
   sha256: str
+  before: str = ''
 
 
 def stage_file(folder: pathlib.Path, stage: int) -> pathlib.Path:
@@ -150,14 +156,9 @@ def _build(task: Task, examples: Examples, seed: int) -> keras.Model:
     engine=task.engine,
     guarantee=None,
     keys=None,
-    parts=_parts(task),
+    parts=_STREAMS,
   )
   return model
-
-
-def _parts(task: Task) -> int:
-  """Returns the parts that kernels cut a batch into, in every stage the same."""
-  return task.parts or engines.streams(task.config.training.batch_size)
 
 
 def _train_stage(
@@ -168,7 +169,7 @@ def _train_stage(
   if len(rows):
     config = _stage_config(task, stage, len(rows))
     batches = engines.batches(
-      config, engine=task.engine, keys=None, first_epoch=0, parts=_parts(task)
+      config, engine=task.engine, keys=None, first_epoch=0, parts=_STREAMS
     )
     inputs, labels = examples.inputs[rows], examples.labels[rows]
     training.fit(model, inputs, labels, batches=batches, callbacks=[])
@@ -184,6 +185,7 @@ def _train_stage(
     began=began,
     seconds=time.perf_counter() - start,
     sha256=hashlib.sha256(content).hexdigest(),
+    before=_sha_before(task),
   )
   text = json.dumps(dataclasses.asdict(found)) + '\n'
   write_atomically(path.with_suffix('.json'), text.encode())
@@ -275,6 +277,11 @@ def read_stage(path: pathlib.Path) -> Stage:
     ) from error
 
 
+def _sha_before(task: Task) -> str:
+  """Returns the checksum of the stage that a task begins with, '' if with none."""
+  return '' if task.before is None else read_stage(task.before).sha256
+
+
 def _stages_done(task: Task) -> Sequence[Stage]:
   """Returns the stages that are kept, from the first on, as far as they are whole."""
   done = []
@@ -284,7 +291,8 @@ def _stages_done(task: Task) -> Sequence[Stage]:
     if not path.with_suffix('.json').exists():
       break
     found = read_stage(path)
-    if found.rows != _checksum(rows) or found.epochs != task.epochs[stage]:
+    expected = _checksum(rows), task.epochs[stage], _sha_before(task)
+    if (found.rows, found.epochs, found.before) != expected:
       break
     done.append(found)
   return done

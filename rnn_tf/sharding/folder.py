@@ -2,7 +2,7 @@
 
 `sharded.json` says which model it is; every shard that was trained here has a folder
 with its stages and its outputs; `result.json` is written last. A model that a deletion
-made keeps the shards that it retrained: for the others it names the original's folder.
+made has copies of the shards that it did not retrain.
 """
 
 import contextlib
@@ -10,17 +10,18 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from rnn_tf.errors import UsageError
-from rnn_tf.run_files import RunFiles, check_writable, lock
+from rnn_tf.run_files import RunFiles, check_writable, differences, lock
+from rnn_tf.runs import SHARDED
 
 FORMAT = 1
 
-FILE = 'sharded.json'
+FILE = SHARDED
 
 RESULT = 'result.json'
 
@@ -122,6 +123,22 @@ class ShardedFolder(RunFiles):
     self.write(str(name), content, private=True)
     return hashlib.sha256(content).hexdigest()
 
+  def copy(self, path: pathlib.Path, shard: int) -> None:
+    """Copies a file of another model's shard into that shard of this one.
+
+    Raises:
+      UsageError: it cannot be read.
+    """
+    try:
+      content = path.read_bytes()
+    except OSError as error:
+      raise UsageError(
+        f'{path}: {error.strerror}: delete the folder {path.parent.parent.parent}, and '
+        'the same command trains it again'
+      ) from error
+    name = (self.shard(shard) / path.name).relative_to(self.path)
+    self.write(str(name), content, private=True)
+
   def result(self) -> dict[str, Any]:
     """Returns result.json.
 
@@ -176,14 +193,3 @@ def _is_shard(entry: Any) -> bool:
   return isinstance(entry, dict) and all(
     isinstance(entry.get(name), str) for name in names
   )
-
-
-def differences(old: Any, new: Any, *, name: str = '') -> Sequence[str]:
-  """Returns one `name was x, is y` for each value of two nested dicts that differs."""
-  if isinstance(old, dict) and isinstance(new, dict):
-    return [
-      line
-      for key in dict.fromkeys([*old, *new])
-      for line in differences(old.get(key), new.get(key), name=key)
-    ]
-  return [] if old == new else [f'{name} was {old}, is {new}']

@@ -20,11 +20,9 @@ from rnn_tf.deletion.sisa import Assignment
 from rnn_tf.errors import UsageError
 from rnn_tf.sharding import constituent
 from rnn_tf.sharding.constituent import Examples, Task
-from rnn_tf.sharding.folder import RESULT, ShardedFolder
+from rnn_tf.sharding.folder import OUTPUTS, RESULT, ShardedFolder
 
 LOG = logging.getLogger('rnn_tf')
-
-STRATEGIES = ('auto', 'sequential', 'processes')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,7 +129,7 @@ def train(plan: ShardedPlan, examples: Examples, *, strategy: str) -> None:
   Args:
     plan: of the model.
     examples: what all shards share.
-    strategy: out of `STRATEGIES`.
+    strategy: out of `deletion_config.STRATEGIES`.
 
   Raises:
     UsageError: see `ShardedFolder.open` and `constituent.train`.
@@ -189,11 +187,10 @@ def _finish(
   plan: ShardedPlan, outputs: Mapping[int, str], *, tasks: int, strategy: str
 ) -> None:
   """Writes the result, from what the stages and the original say."""
-  taken = None if plan.original is None else plan.original.result()['shards']
   shards, spans = [], []
   for shard, first in enumerate(plan.first_stages):
     if first is None:
-      shards.append({**taken[shard], 'first_stage': None})
+      shards.append({**_take_over(plan, shard), 'first_stage': None})
       continue
     stages = [
       constituent.read_stage(constituent.stage_file(plan.folder.shard(shard), stage))
@@ -220,6 +217,22 @@ def _finish(
       'workers': workers.count(tasks) if processes else 1,
     },
   )
+
+
+def _take_over(plan: ShardedPlan, shard: int) -> dict[str, Any]:
+  """Copies a shard that a deletion leaves as it is, and returns what is known of it.
+
+  So the model needs no folder but its own: the original's may go, whose other shards
+  have seen what was deleted.
+  """
+  last = constituent.stage_file(
+    plan.original.shard(shard), plan.assignment.num_slices - 1
+  )
+  plan.folder.copy(last, shard)
+  plan.folder.copy(last.with_suffix('.json'), shard)
+  plan.folder.copy(plan.original.shard(shard) / OUTPUTS, shard)
+  known = plan.original.result()['shards'][shard]
+  return {**known, 'folder': plan.folder.path.name}
 
 
 def covered(spans: Sequence[tuple[float, float]]) -> float:
