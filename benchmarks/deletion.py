@@ -182,7 +182,6 @@ def _predictions_timed() -> Iterator[Clock]:
 def bench(args: argparse.Namespace, folder: pathlib.Path) -> Bench:
   """Loads the data, and sets TensorFlow up as for a run."""
   data_config = DataConfig(dataset=args.dataset, train_size=args.train_size)
-  data = datasets.load(data_config, data_dir=args.data_dir)
   config = RunConfig(
     data=data_config,
     model=ModelConfig(model='lstm', hidden_size=args.hidden_size),
@@ -191,7 +190,9 @@ def bench(args: argparse.Namespace, folder: pathlib.Path) -> Bench:
     ),
   )
   engine = engines.choose(config)
+  # Threads cannot be set any more once data are loaded.
   launch.set_up_tensorflow(config.training, side_by_side=engines.side_by_side(engine))
+  data = datasets.load(data_config, data_dir=args.data_dir)
   examples = constituent.Examples(
     inputs=models.inputs(config.model, data.train.images),
     labels=data.train.labels,

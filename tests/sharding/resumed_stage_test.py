@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import pathlib
+import shutil
+import tempfile
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -158,17 +160,13 @@ class DamagedTest(small_models.ShardedTestCase):
   def setUpClass(cls):
     super().setUpClass()
     cls.of = small_models.config('mlp')
-    cls.files = None
+    cls.trained = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+    small_models.train(small_models.task(cls.trained, of=cls.of))
 
   def setUp(self):
     super().setUp()
+    shutil.copytree(self.trained, self.path)
     self.task = small_models.task(self.path, of=self.of)
-    if self.files is None:
-      small_models.train(self.task)
-      type(self).files = small_models.contents(self.path)
-    for name, content in self.files.items():
-      (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-      (self.path / name).write_bytes(content)
 
   def refused(self, task, message, *, file, folder):
     with self.assertRaisesRegex(UsageError, message) as caught:
