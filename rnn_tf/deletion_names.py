@@ -113,3 +113,12 @@ def difference_text(comparison: Comparison, *, digits: int = 3) -> str:
     for each in (comparison.value, comparison.low, comparison.high)
   )
   return f'{value} [{low}, {high}]'
+
+
+def verdict_text(found: results.Verdict) -> str:
+  """Returns a verdict's word; of originals, which nothing was deleted from, none."""
+  if found.method not in results.BEFORE:
+    return '(before)'
+  if found.needed is None:
+    return found.word
+  return f'{found.word} (about {found.needed:,} deleted examples would be)'

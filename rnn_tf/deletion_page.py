@@ -95,7 +95,8 @@ other. `lira` compares with shadow models that were trained with and without eac
 example.
 
 **Intervals** are at 95%. Those of AUCs, and of their differences, are DeLong's, with an
-example that recurs at several seeds taken for one (a cluster). They hold the choice of
+example that recurs at several seeds taken for one (a cluster); below ten examples on a
+side they are Newcombe's, which are not symmetric. They hold the choice of
 the examples and, with several seeds, the randomness of training, of which few seeds
 tell little: with three, 95% intervals hold the truth in 91 to 97% of cases. With one
 seed they are for the models that there are. Those of accuracies and
@@ -155,7 +156,7 @@ def markdown(record: DeletionRecord, shown: Sequence[str] = ()) -> str:
     shown: pictures, keys of `CAPTIONS`, that lie beside the page.
   """
   lines = [f'# Deletions from {record.run}: {record.label}', '', *_head(record), '']
-  lines += ['## Verdict', '', deletion_verdict.LEGEND, '']
+  lines += [*_done(record), '## Verdict', '', deletion_verdict.LEGEND, '']
   missing = deletion_verdict.missing(record)
   lines += [f'- {line}' for line in missing] + [''] * bool(missing)
   for forget in record.forget_sets:
@@ -170,8 +171,47 @@ def markdown(record: DeletionRecord, shown: Sequence[str] = ()) -> str:
       lines += [f'## {heading}', '', table]
       if file == 'two_versions':
         lines += [deletion_verdict.about_two_versions(record), '']
-      lines += [f'With more digits: [{file}.csv]({file}.csv).', '']
+      lines += [f'With more digits: {_files(record, file)}.', '']
   return '\n'.join([*lines, '## How to read this', '', HOW_TO_READ])
+
+
+def _files(record: DeletionRecord, file: str) -> str:
+  """Returns links to a table, and to that of the single seeds where there is one."""
+  link = f'[{file}.csv]({file}.csv)'
+  by_seed = f'{file}_by_seed.csv'
+  if by_seed in _TABLES and len(record.seeds) > 1:
+    link += f', seed by seed [{by_seed}]({by_seed})'
+  return link
+
+
+def _done(record: DeletionRecord) -> list[str]:
+  """Says which models the deletion left, and what of it is beyond an audit's doubt."""
+  lines = []
+  for forget in record.forget_sets:
+    made = [
+      f'`{cost.run}` ({method_name(cost.method)})'
+      for cost in record.costs
+      if cost.forget == forget.label and cost.run
+    ]
+    if made:
+      lines.append(f'- {forget_name(forget.label)}: {", ".join(made)}')
+  if not lines:
+    return []
+  return [
+    '## What was done',
+    '',
+    'Models without the deleted examples, beside the original:',
+    '',
+    *lines,
+    '',
+    'Each names the deleted examples as `forget_ids` in its `examples.npz`; that none '
+    'of them is among its `train_ids` was checked. A full retrain begins with fresh '
+    'weights, and a sharded retrain with what its shards were before the first deleted '
+    'example: neither has ever seen them, whatever an audit can show. A fine-tuned '
+    'model has. The original, the sharded original and shadow models still know them, '
+    'until they are removed.',
+    '',
+  ]
 
 
 def _head(record: DeletionRecord) -> list[str]:

@@ -23,6 +23,7 @@ from rnn_tf.deletion_names import (
   method_name,
   rate_text,
   shown_hit,
+  verdict_text,
 )
 from rnn_tf.deletion_records import Cost, DeletionRecord
 from rnn_tf.deletion_verdict import overall, verdicts_on
@@ -37,7 +38,6 @@ _SIDES = {
 """Fields of `VersionFigures` that are accuracies -> what they are of."""
 
 _SHARDED = ('num_shards', 'num_slices', 'aggregation')
-"""What tells sharded originals apart, beside their seeds."""
 
 
 def _markdown(rows: Sequence[Mapping[str, str]], *, once: Sequence[str] = ()) -> str:
@@ -57,7 +57,7 @@ def _markdown(rows: Sequence[Mapping[str, str]], *, once: Sequence[str] = ()) ->
       cells[column] = ''
     shown.append(cells)
     above = row
-  if not shown:
+  if not rows:
     return ''
   return pd.DataFrame(shown).to_markdown(index=False, disable_numparse=True) + '\n'
 
@@ -115,7 +115,7 @@ def verdicts_markdown(record: DeletionRecord) -> str:
     {
       **_named(found),
       'AUC less the full retrain [95%]': difference_text(found.comparison, digits=4),
-      'verdict': verdicts.sentence(found),
+      'verdict': verdict_text(found),
       'D_f + H': f'{found.comparison.n_forgotten:,} + {found.comparison.n_unseen:,}',
       'seeds': str(len(found.comparison.seeds)),
     }

@@ -1,5 +1,6 @@
 """What an audit of deletions comes to, in sentences."""
 
+import math
 from collections.abc import Sequence
 
 from rnn_tf.deletion.results import (
@@ -80,6 +81,8 @@ def lines(record: DeletionRecord, forget: str) -> list[str]:
     forget: the forget set's label.
   """
   said = []
+  kinds = {each.label: each.kind for each in record.forget_sets}
+  drawn = kinds.get(forget) in ('uniform', 'grouped')
   for method in (ORIGINAL, SHARDED_ORIGINAL):
     figures = pooled(record, forget, method)
     if figures is not None and figures.attacks:
@@ -91,11 +94,12 @@ def lines(record: DeletionRecord, forget: str) -> list[str]:
   for method in ordered(record.methods):
     found = verdicts_on(record, forget, method)
     if found and method not in _CONTROLS:
-      said.append(f'{method_name(method)}: {_after(found)}')
+      said.append(f'{method_name(method)}: {_after(found, drawn=drawn)}')
   for method, control in _CONTROLS.items():
     found = verdicts_on(record, forget, method)
     if found:
-      said.append(f'{method_name(method)}: {_after(found)}{_control(found, control)}')
+      text = f'{_after(found, drawn=drawn)}{_control(found, control)}'
+      said.append(f'{method_name(method)}: {text}')
   return said
 
 
@@ -111,8 +115,10 @@ def _before(record: DeletionRecord, figures: VersionFigures) -> str:
   told = any(auc.low > 0.5 for auc in aucs)
   # Not 0.5 but the full retrain is what counts: where H is easier than D_f, a model
   # that has learned D_f by heart may be at 0.5.
-  if any(x.word == NOT_FORGOTTEN and x.comparison.value > 0 for x in found):
-    return f'{said}: there is something to forget'
+  above = [x for x in found if x.word == NOT_FORGOTTEN and x.comparison.value > 0]
+  if above:
+    shown = ', '.join(f'{difference_text(x.comparison)} by {x.attack}' for x in above)
+    return f'{said}: there is something to forget, {shown} above the full retrain'
   if any(x.word == NOT_FORGOTTEN for x in found):
     return (
       f'{said}: they are told from unseen ones less well than by the full retrain: '
@@ -142,7 +148,7 @@ _LITTLE = (
 )
 
 
-def _after(found: Sequence[Verdict]) -> str:
+def _after(found: Sequence[Verdict], *, drawn: bool) -> str:
   """Returns the word of all attacks, and the differences that it comes from."""
   word = overall(found)
   shown = ', '.join(
@@ -154,19 +160,25 @@ def _after(found: Sequence[Verdict]) -> str:
   if word == NOT_FORGOTTEN:
     guilty = [verdict.attack for verdict in found if verdict.word == word]
     return f'{text}: beyond {MARGIN:g} by {", ".join(guilty)}'
-  return f'{text}: {_enough(found)}'
+  return f'{text}: {_enough(found, drawn=drawn)}'
 
 
-def _enough(found: Sequence[Verdict]) -> str:
+def _enough(found: Sequence[Verdict], *, drawn: bool) -> str:
   """Says how much data would be enough, for the attack that needs most."""
   undecided = [verdict for verdict in found if verdict.word == NOT_ENOUGH_DATA]
   near = [verdict.attack for verdict in undecided if verdict.needed is None]
   if near:
     return f'too near to {MARGIN:g} by {", ".join(near)} for any number of examples'
   most = max(undecided, key=lambda verdict: verdict.needed)
+  now, seeds = most.comparison.n_forgotten, len(most.comparison.seeds)
+  if not drawn:
+    return (
+      f'about {most.needed:,} deleted examples would be enough, and there are '
+      f'{now // seeds:,}: so few show nothing, and how they were deleted is what counts'
+    )
   return (
-    f'about {most.needed:,} deleted examples over all seeds (now '
-    f'{most.comparison.n_forgotten:,}) would be enough'
+    f'about {most.needed:,} deleted examples over all seeds (now {now:,}) would be '
+    f'enough, of {math.ceil(most.needed * seeds / now):,} seeds like these'
   )
 
 

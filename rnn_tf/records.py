@@ -16,7 +16,7 @@ from rnn_tf.attacks import results as attack_results
 from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError, closest_match
-from rnn_tf.runs import RunFolder
+from rnn_tf.runs import SHARDED, RunFolder
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -312,7 +312,9 @@ def _with_something_to_show(paths: Sequence[pathlib.Path]) -> list[pathlib.Path]
   """Passes over, and says so, what a pattern matches but cannot be shown."""
   kept = []
   for path in paths:
-    if not (path / 'config.json').exists():
+    if (path / SHARDED).exists():
+      LOG.warning('%s: passed over: a sharded model, see deletions/ of its run', path)
+    elif not (path / 'config.json').exists():
       LOG.warning('%s: passed over: no run in it', path)
     elif not any((path / name).exists() for name in ('result.json', 'privacy.jsonl')):
       LOG.warning('%s: passed over: unfinished, and no privacy report yet', path)

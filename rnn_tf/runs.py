@@ -228,14 +228,17 @@ def finished_run(path: str) -> RunFolder:
   folder = RunFolder(path)
   if (folder.path / SHARDED).is_file():
     raise UsageError(
-      f'--run={path}: is a sharded model: name the run that it was made of, which is '
+      f'--run={path}: is a sharded model, which commands do not take: name the run '
+      'that it was made of, whose deletions/ has its figures: '
       f'{folder.path.parent / _parent_of_sharded(folder)}'
     )
   if not (folder.path / 'config.json').is_file():
-    found = sorted(folder.path.parent.glob('*/config.json'))
+    found, where = sorted(folder.path.glob('*/config.json')), 'in'
+    if not found:
+      found, where = sorted(folder.path.parent.glob('*/config.json')), 'beside'
     names = [str(config.parent) for config in found]
     raise UsageError(
-      f'--run={path}: no run there{closest_match(path, names)}; runs beside it: '
+      f'--run={path}: no run there{closest_match(path, names)}; runs {where} it: '
       f'{", ".join(names) or "none, train one first"}'
     )
   folder.config()

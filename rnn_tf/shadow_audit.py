@@ -80,6 +80,13 @@ def _attack(asked: Request) -> AttackRecord:
   )
   fleet_attacks.check(asked.attacks, plan.memberships(), **_settings(config, data))
   _warn_of_sizes(plan, len(data.train))
+  if config.deleted.method:
+    LOG.warning(
+      'shadow models are trained on the whole pool, the examples deleted from %s among '
+      'them: remove %s when you have the result',
+      config.deleted.parent,
+      asked.fleet.fleet_dir or f'fleets/{plan.name()}',
+    )
   place = fleets.folder_of(plan, asked.fleet)
   signals = _signals(asked, data)
   seconds = _seconds_per_epoch(asked.run, plan, len(data.train))

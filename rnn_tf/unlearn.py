@@ -17,7 +17,7 @@ INTERRUPTED = 'interrupted: what is trained is kept; the same command goes on'
 
 def main() -> None:
   """Makes the models that are missing, audits them, and prints the result."""
-  asked, options = deletion.from_flags(), deletion.options()
+  asked, options, name = deletion.from_flags(), deletion.options(), label.from_flags()
   run = _by_its_own_name(finished_run(target.from_flags()))
   from rnn_tf import deletion_page, deletion_records, unlearn_request
 
@@ -26,7 +26,7 @@ def main() -> None:
     deletion=asked,
     options=options,
     source=source.from_flags(),
-    label=label.from_flags(),
+    label=name,
     overwrite=overwrite.from_flags(),
   )
   unlearn_request.check_folder(request)

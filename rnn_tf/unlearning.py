@@ -111,16 +111,25 @@ def _seconds_per_example(run: RunFolder, examples: int) -> float:
 def describe(prepared: Prepared) -> str:
   """Returns what will be made, what it costs, and what it does not save."""
   todo = [job for job in prepared.jobs if not job.done]
-  work = sum(job.model.examples for job in todo) * prepared.seconds_per_example
+  examples = sum(job.model.examples for job in todo)
+  work = examples * prepared.seconds_per_example
+  epochs = prepared.request.run.config().training.epochs
+  times = examples / (len(prepared.data.train) * epochs)
   lines = [
     f'original: {prepared.request.run}, {len(prepared.data.train):,} training '
     f'examples; unseen: {prepared.unseen.describe()}',
-    f'models: {len(prepared.jobs)}, of which {len(todo)} are to be trained'
-    + (f', about {duration(work)}' if todo else ''),
+    f'models: {len(prepared.jobs)}, of which {len(todo)} are to be trained',
   ]
+  if todo:
+    lines[-1] += f': {times:.2f} times the original, about {duration(work)} of training'
   for job in prepared.jobs:
     lines.append(f'  {_describe(job)}')
   lines += _warnings(prepared.jobs)
+  if 'retrain' not in prepared.request.deletion.methods:
+    lines.append(
+      'no verdict without the full retrain to compare with: add retrain to --method'
+    )
+  lines.append(f'results: {prepared.request.folder}/')
   return '\n'.join(lines)
 
 
@@ -179,8 +188,8 @@ def unlearn(prepared: Prepared) -> DeletionRecord:
 
 
 def _audited(prepared: Prepared, maker: Maker) -> DeletionRecord:
-  request, config = prepared.request, prepared.request.run.config()
-  deletion, fleet = request.deletion, prepared.fleet
+  request, fleet = prepared.request, prepared.fleet
+  config, deletion = request.run.config(), request.deletion
   LOG.info('predicting with %d models', len([j for j in prepared.jobs if j.model]))
   made = versions(
     prepared.studies,
@@ -190,6 +199,7 @@ def _audited(prepared: Prepared, maker: Maker) -> DeletionRecord:
     unseen=prepared.unseen,
     deletion_seed=deletion.forget.deletion_seed,
   )
+  _check_gone(prepared.jobs)
   attacks = ('threshold', 'lr') + (('lira',) if fleet else ())
   LOG.info('auditing %d versions by %s', len(made), ', '.join(attacks))
   start = time.perf_counter()
@@ -228,6 +238,25 @@ def _audited(prepared: Prepared, maker: Maker) -> DeletionRecord:
     ),
     findings=findings,
   )
+
+
+def _check_gone(jobs: Iterable[Job]) -> None:
+  """Makes sure that no model was trained on what was deleted from it.
+
+  Raises:
+    UsageError: one was, or does not say so: its files were edited.
+  """
+  for job in jobs:
+    if job.forget is None or job.model is None:
+      continue
+    folder = job.model.folder
+    kept = folder.read_npz('examples.npz', needs=['train_ids', 'forget_ids'])
+    gone = np.array_equal(kept['forget_ids'], job.forget.ids)
+    if not gone or np.isin(job.forget.ids, kept['train_ids']).any():
+      raise UsageError(
+        f'{folder}: its examples.npz does not show that {job.label} was deleted: '
+        'delete the folder, and the same command makes the model again'
+      )
 
 
 def _forget_infos(studies: tuple[Study, ...]) -> tuple[ForgetInfo, ...]:

@@ -166,7 +166,7 @@ def _ids(path: str | None) -> tuple[int, ...]:
   if path is None:
     return ()
   try:
-    lines = pathlib.Path(path).read_text(encoding='utf-8').splitlines()
+    lines = pathlib.Path(path).read_text(encoding='utf-8-sig').splitlines()
   except (OSError, ValueError) as error:
     why = getattr(error, 'strerror', None) or 'is no text'
     raise UsageError(

@@ -295,7 +295,7 @@ class RunTest(FolderTestCase):
       self.begin()
     self.refused_run(
       self.path,
-      'is a sharded model: name the run that it was made of, which is '
+      'is a sharded model, which commands do not take: name the run',
       f'{self.folder}/plain-s0',
     )
 
