@@ -92,7 +92,8 @@ does not. Where the original gives nothing away, every method passes.
 **The attacks.** `threshold` scores by the loss. `lr` is a logistic regression on logits
 and loss that learns on one half of the examples, with its sides known, and scores the
 other. `lira` compares with shadow models that were trained with and without each
-example.
+example: single models, trained on half of the pool; on sharded versions, and on such as
+are trained on fewer or more examples, it is the weaker for that.
 
 **Intervals** are at 95%. Those of AUCs, and of their differences, are DeLong's, with an
 example that recurs at several seeds taken for one (a cluster); below ten examples on a
