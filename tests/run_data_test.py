@@ -11,7 +11,7 @@ from rnn_tf import datasets, experiment, run_data, run_start
 from rnn_tf.attack_config import ReportConfig
 from rnn_tf.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from rnn_tf.datasets import Data
-from rnn_tf.deletion_config import DeletedFrom
+from rnn_tf.deletion_config import FINETUNE, DeletedFrom
 from rnn_tf.errors import UsageError
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
@@ -45,7 +45,7 @@ class WithoutTest(parameterized.TestCase):
   @parameterized.parameters(0, 1, 5, 15)
   def test_deleted_examples_move_to_the_holdout(self, count):
     gone = np.random.default_rng(count).permutation(self.data.train.ids)[:count]
-    found = run_data.without(self.data, gone)
+    found = run_data.without(self.data, gone, seen=False)
     before, holdout = _rows(self.data.train), _rows(self.data.holdout)
     kept = {number: row for number, row in before.items() if number not in gone}
     moved = {number: before[int(number)] for number in gone}
@@ -60,23 +60,36 @@ class WithoutTest(parameterized.TestCase):
 
   def test_data_that_it_is_made_of_are_as_they_were(self):
     before = self.data.train.checksum(), self.data.holdout.checksum()
-    run_data.without(self.data, self.data.train.ids[:3])
+    for seen in (False, True):
+      run_data.without(self.data, self.data.train.ids[:3], seen=seen)
     after = self.data.train.checksum(), self.data.holdout.checksum()
     self.assertEqual(before, after)
 
   def test_empty_holdout_becomes_what_was_deleted(self):
     data = small_fleets.data(16, train=16)
     self.assertEmpty(data.holdout.ids)
-    found = run_data.without(data, data.train.ids[[4, 2]])
+    found = run_data.without(data, data.train.ids[[4, 2]], seen=False)
     self.assertEqual(found.holdout.ids.tolist(), sorted(data.train.ids[[2, 4]]))
 
   def test_deletion_of_a_deletion_is_the_deletion_of_both(self):
     ids = self.data.train.ids
-    twice = run_data.without(run_data.without(self.data, ids[3:5]), ids[8:11])
-    once = run_data.without(self.data, ids[[3, 4, 8, 9, 10]])
-    for name in ('train', 'holdout'):
-      one, other = getattr(once, name), getattr(twice, name)
-      self.assertEqual(one.checksum(), other.checksum())
+    for seen in (False, True):
+      twice = run_data.without(self.data, ids[3:5], seen=seen)
+      twice = run_data.without(twice, ids[8:11], seen=seen)
+      once = run_data.without(self.data, ids[[3, 4, 8, 9, 10]], seen=seen)
+      for name in ('train', 'holdout'):
+        one, other = getattr(once, name), getattr(twice, name)
+        self.assertEqual(one.checksum(), other.checksum())
+
+  def test_deleted_examples_that_the_weights_have_seen_are_left_out(self):
+    gone = self.data.train.ids[[2, 7]]
+    found = run_data.without(self.data, gone, seen=True)
+    before = _rows(self.data.train)
+    kept = {number: row for number, row in before.items() if number not in gone}
+    self.assertEqual(_rows(found.train), kept)
+    self.assertLen(found.train, 14)
+    # Neither members nor non-members.
+    self.assertEqual(_rows(found.holdout), _rows(self.data.holdout))
 
   def test_merged_is_every_example_by_rising_ids(self):
     one, other = small_fleets.split([9, 30, 2]), small_fleets.split([5, 40, 1])
@@ -103,6 +116,10 @@ class LoadTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = RunFolder(pathlib.Path(self.create_tempdir().full_path) / 'run')
+
+  def less(self, seen=False):
+    """Returns the data without the deleted examples."""
+    return run_data.without(self.data, self.gone, seen=seen)
 
   def write(self, data, *, forgotten=None, deleted=_DELETED):
     """Writes down what a run is trained on, as training begins."""
@@ -141,23 +158,35 @@ class LoadTest(parameterized.TestCase):
     self.assert_same(self.load(), self.data)
 
   def test_run_that_a_deletion_made_has_it_without_the_deleted(self):
-    self.write(run_data.without(self.data, self.gone), forgotten=self.gone)
+    self.write(self.less(), forgotten=self.gone)
     found = self.load()
-    self.assert_same(found, run_data.without(self.data, self.gone))
+    self.assert_same(found, self.less())
     self.assertLen(found.train, 180)
     self.assertEmpty(np.intersect1d(found.train.ids, self.gone))
     self.assertContainsSubset(self.gone.tolist(), found.holdout.ids.tolist())
 
+  def test_run_that_was_trained_on_has_no_holdout_that_it_has_seen(self):
+    deleted = dataclasses.replace(_DELETED, method=FINETUNE, weights='0')
+    self.write(self.less(seen=True), forgotten=self.gone, deleted=deleted)
+    found = self.load()
+    self.assert_same(found, self.less(seen=True))
+    for split in (found.train, found.holdout):
+      self.assertEmpty(np.intersect1d(split.ids, self.gone))
+    with self.subTest('nor does any other run take it for its own'):
+      self.assertNotEqual(
+        self.less(seen=True).holdout.checksum(), self.less().holdout.checksum()
+      )
+
   def test_retrained_run_is_loaded_as_it_was_trained(self):
     config = dataclasses.replace(_CONFIG, deleted=_DELETED)
-    less = run_data.without(self.data, self.gone)
+    less = self.less()
     experiment.train_on(
       less,
       config,
       self.folder,
       options=FleetOptions(strategy='auto', fleet_dir=None),
       overwrite=False,
-      start=experiment.Start(engine='split', forgotten=self.gone),
+      start=run_start.Start(engine='split', forgotten=self.gone),
       command='rnn_tf.unlearn',
     )
     self.assertTrue(self.folder.finished)
@@ -176,28 +205,28 @@ class LoadTest(parameterized.TestCase):
     train = dataclasses.replace(self.data.train, images=images)
     other = dataclasses.replace(self.data, train=train)
     gone = self.gone[self.gone != train.ids[100]]
-    self.write(run_data.without(other, gone), forgotten=gone)
+    self.write(run_data.without(other, gone, seen=False), forgotten=gone)
     self.refused('its train images are not those of digits as it is now')
 
   def test_examples_that_name_the_whole_data_set_are_refused(self):
-    self.write(run_data.without(self.data, self.gone), forgotten=self.gone)
+    self.write(self.less(), forgotten=self.gone)
     self.folder.write_npz('examples.npz', {'train_ids': self.data.train.ids})
     self.refused('its examples.npz is damaged: it names all of the data set')
 
   def test_examples_of_another_deletion_are_refused(self):
-    self.write(run_data.without(self.data, self.gone), forgotten=self.gone)
+    self.write(self.less(), forgotten=self.gone)
     kept = self.data.train.ids[20:]
     self.folder.write_npz('examples.npz', {'train_ids': kept})
     self.refused('its train images are not those')
 
   def test_run_without_its_ids_is_refused(self):
-    self.write(run_data.without(self.data, self.gone), forgotten=self.gone)
+    self.write(self.less(), forgotten=self.gone)
     (self.folder.path / 'examples.npz').unlink()
     with self.assertRaisesRegex(UsageError, 'has no examples.npz$'):
       self.load()
 
   def test_run_that_says_too_little_of_its_data_is_refused(self):
-    self.write(run_data.without(self.data, self.gone), forgotten=self.gone)
+    self.write(self.less(), forgotten=self.gone)
     path = self.folder.path / 'config.json'
     values = json.loads(path.read_text())
     del values['data']['checksums']['holdout']

@@ -123,18 +123,26 @@ class ShardedFolder(RunFiles):
     self.write(str(name), content, private=True)
     return hashlib.sha256(content).hexdigest()
 
-  def copy(self, path: pathlib.Path, shard: int) -> None:
+  def copy(self, path: pathlib.Path, shard: int, *, sha256: str | None = None) -> None:
     """Copies a file of another model's shard into that shard of this one.
 
+    Args:
+      path: of the file.
+      shard: the shard's number.
+      sha256: of its content; None takes any.
+
     Raises:
-      UsageError: it cannot be read.
+      UsageError: it cannot be read, or is damaged.
     """
     try:
       content = path.read_bytes()
-    except OSError as error:
+      if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError('does not have its checksum')
+    except (OSError, ValueError) as error:
+      why = getattr(error, 'strerror', None) or error
       raise UsageError(
-        f'{path}: {error.strerror}: delete the folder {path.parent.parent.parent}, and '
-        'the same command trains it again'
+        f'{path}: {why}: delete the folder {path.parent.parent.parent}, and the same '
+        'command trains it again'
       ) from error
     name = (self.shard(shard) / path.name).relative_to(self.path)
     self.write(str(name), content, private=True)
@@ -172,8 +180,10 @@ class ShardedFolder(RunFiles):
   def _outputs(
     self, number: int, shard: Mapping[str, Any]
   ) -> tuple[np.ndarray, np.ndarray]:
-    folder = ShardedFolder(self.path.parent / shard['folder'])
-    path = folder.shard(number) / OUTPUTS
+    path = self.shard(number) / OUTPUTS
+    if not path.exists():
+      # Models of earlier versions have no copies of what they take over.
+      path = ShardedFolder(self.path.parent / shard['folder']).shard(number) / OUTPUTS
     try:
       content = path.read_bytes()
       if hashlib.sha256(content).hexdigest() != shard['outputs']:

@@ -225,13 +225,12 @@ def _take_over(plan: ShardedPlan, shard: int) -> dict[str, Any]:
   So the model needs no folder but its own: the original's may go, whose other shards
   have seen what was deleted.
   """
-  last = constituent.stage_file(
-    plan.original.shard(shard), plan.assignment.num_slices - 1
-  )
-  plan.folder.copy(last, shard)
-  plan.folder.copy(last.with_suffix('.json'), shard)
-  plan.folder.copy(plan.original.shard(shard) / OUTPUTS, shard)
   known = plan.original.result()['shards'][shard]
+  folder = plan.original.shard(shard)
+  last = constituent.stage_file(folder, plan.assignment.num_slices - 1)
+  plan.folder.copy(last, shard, sha256=constituent.read_stage(last).sha256)
+  plan.folder.copy(last.with_suffix('.json'), shard)
+  plan.folder.copy(folder / OUTPUTS, shard, sha256=known['outputs'])
   return {**known, 'folder': plan.folder.path.name}
 
 

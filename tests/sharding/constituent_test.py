@@ -99,7 +99,7 @@ class TrainTest(small_models.ShardedTestCase):
       path = stage_file(task.folder, number)
       self.assertEqual(path.stat().st_mode & 0o777, 0o600)
       stage = constituent.read_stage(path)
-      self.assertEqual((stage.stage, stage.epochs), (number, 2))
+      self.assertEqual((stage.stage, stage.epochs, stage.before), (number, 2, ''))
       self.assertEqual(stage.examples, sizes[number])
       self.assertEqual(stage.sha256, hashlib.sha256(path.read_bytes()).hexdigest())
       self.assertGreater(stage.seconds, 0)
@@ -156,6 +156,10 @@ class DeletionTest(small_models.ShardedTestCase):
     self.assertLen(fitted, 3)
     self.assert_same_outputs(after, expected)
     self.assert_other_outputs(after, before)
+    began_with = constituent.read_stage(deletion.before).sha256
+    for stage in range(slices[0], 3):
+      path = stage_file(deletion.folder, stage)
+      self.assertEqual(constituent.read_stage(path).before, began_with)
     # Weights, the optimizer's state and its steps as well.
     for stage in range(slices[0], 3):
       one, other = (

@@ -19,7 +19,6 @@ from rnn_tf.sharding.folder import (
   OUTPUTS,
   RESULT,
   ShardedFolder,
-  differences,
 )
 
 KEY = {'data': {'dataset': 'digits', 'train': '0123abcd'}, 'seed': 0, 'num_shards': 2}
@@ -221,6 +220,11 @@ class LoadTest(FolderTestCase):
       path.rename(moved / path.name)
     self.assert_outputs(ShardedFolder(moved / 'after'), [0, 7])
 
+  def test_folder_with_its_own_outputs_is_read_under_any_name(self):
+    moved = self.folder / 'renamed'
+    self.path.rename(moved)
+    self.assert_outputs(ShardedFolder(moved), [0, 1])
+
   def test_original_that_changed_afterwards_is_noticed(self):
     self.finish(self.after, [self.entries[0], 7])
     self.sharded.write_outputs(0, *_outputs(8))
@@ -280,6 +284,35 @@ class LoadTest(FolderTestCase):
       self.sharded.load()
 
 
+class CopyTest(FolderTestCase):
+  def setUp(self):
+    super().setUp()
+    self.begin()
+    self.other = self.folder / 'other/shards/001/slice-000.npz'
+    self.other.parent.mkdir(parents=True)
+    self.other.write_bytes(b'precious')
+    self.checksum = hashlib.sha256(b'precious').hexdigest()
+
+  def test_file_of_another_model_is_copied_into_the_shard(self):
+    for checksum in (None, self.checksum):
+      self.sharded.copy(self.other, 2, sha256=checksum)
+      copied = self.sharded.shard(2) / 'slice-000.npz'
+      self.assertEqual(copied.read_bytes(), b'precious')
+      self.assertEqual(copied.stat().st_mode & 0o777, 0o600)
+      copied.unlink()
+    self.assertEqual(self.other.read_bytes(), b'precious')
+
+  def test_file_that_is_missing_or_damaged_is_refused(self):
+    again = f'delete the folder {self.folder}/other, and the same command trains it'
+    self.other.write_bytes(b'damaged')
+    with self.refused('does not have its checksum', again, start=self.other):
+      self.sharded.copy(self.other, 2, sha256=self.checksum)
+    self.other.unlink()
+    with self.refused('No such file or directory', again, start=self.other):
+      self.sharded.copy(self.other, 2)
+    self.assertFalse(self.sharded.shard(2).exists())
+
+
 class RunTest(FolderTestCase):
   """`--run` names runs, of which a sharded model is none."""
 
@@ -302,37 +335,6 @@ class RunTest(FolderTestCase):
   def test_folder_without_a_run_is_told_from_it(self):
     self.path.mkdir()
     self.refused_run(self.path, 'no run there', 'none, train one first')
-
-
-def _flat(values, name=''):
-  """Returns name -> value of everything that is no dict, inside as well."""
-  if not isinstance(values, dict):
-    return {name: values}
-  return {k: v for key, each in values.items() for k, v in _flat(each, key).items()}
-
-
-class DifferencesTest(absltest.TestCase):
-  def test_every_value_that_differs_is_named(self):
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-      one, other = (
-        {
-          'a': int(rng.integers(2)),
-          'b': {'c': int(rng.integers(2)), 'd': {'e': str(rng.integers(2))}},
-          'f': [int(rng.integers(2))],
-        }
-        for _ in range(2)
-      )
-      old, new = _flat(one), _flat(other)
-      expected = {
-        f'{key} was {old[key]}, is {new[key]}' for key in old if old[key] != new[key]
-      }
-      self.assertEqual(set(differences(one, other)), expected)
-
-  def test_value_that_is_missing_differs(self):
-    self.assertEqual(differences({'a': 1}, {}), ['a was 1, is None'])
-    self.assertEqual(differences({}, {'a': {'b': 1}}), ["a was None, is {'b': 1}"])
-    self.assertEmpty(differences({'a': {'b': [1]}}, {'a': {'b': [1]}}))
 
 
 if __name__ == '__main__':

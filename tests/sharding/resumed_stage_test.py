@@ -83,6 +83,26 @@ class KilledTest(small_models.ShardedTestCase):
     self.assertEqual(fitted, [11, 17])
     self.assert_same_outputs(found, expected)
 
+  def test_stages_that_began_with_another_original_are_trained_again(self):
+    of = small_models.config('mlp')
+    gone = small_models.some_of(small_models.plan(self.path), 1, slices=[1])
+    original = small_models.task(self.path, of=of)
+    small_models.train(original)
+    values = {'of': of, 'deleted': gone, 'original': self.path}
+    task = small_models.task(self.folder / 'after', **values)
+    before, _ = small_models.train(task)
+    # The folder is deleted, and the original trained anew by another machine.
+    shutil.rmtree(self.path)
+    other = small_models.config('mlp', seed=9)
+    small_models.train(dataclasses.replace(original, config=other))
+    expected, _ = small_models.train(
+      small_models.task(self.folder / 'expected', **values)
+    )
+    found, fitted = small_models.train(task)
+    self.assertEqual(fitted, [11, 17])
+    self.assert_same_outputs(found, expected)
+    self.assert_other_outputs(found, before)
+
   def test_stages_of_other_epochs_are_trained_again(self):
     task = small_models.task(self.path, of=small_models.config('mlp'))
     small_models.train(task)

@@ -11,13 +11,9 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from rnn_tf import engines
-from rnn_tf.config import RunConfig, TrainingConfig
-from rnn_tf.deletion import sisa
 from rnn_tf.errors import UsageError
-from rnn_tf.options import deletion as options
 from rnn_tf.sharding import constituent, sharded
 from rnn_tf.sharding.folder import OUTPUTS, RESULT, ShardedFolder
-from tests import small_configs
 from tests.fleets import small_fleets
 from tests.sharding import small_models
 
@@ -93,17 +89,26 @@ class DeletionTest(small_models.ShardedTestCase):
     self.assertTrue(self.after.folder.finished)
     self.assertEqual(small_models.contents(self.path), before)
 
-  def test_untouched_shard_is_the_originals_own_file(self):
-    self.assertFalse(self.after.folder.shard(0).exists())
+  def test_untouched_shard_is_a_copy_of_the_originals(self):
     shards = self.after.folder.result()['shards']
     kept = self.original.folder.result()['shards'][0]
-    self.assertEqual(shards[0], {**kept, 'first_stage': None})
-    content = (self.original.folder.shard(0) / OUTPUTS).read_bytes()
-    self.assertEqual(shards[0]['outputs'], hashlib.sha256(content).hexdigest())
-    self.assertEqual([shard['folder'] for shard in shards[1:]], ['after'] * 2)
+    self.assertEqual(shards[0], {**kept, 'folder': 'after', 'first_stage': None})
+    names = {'slice-001.npz', 'slice-001.json', OUTPUTS}
+    before = small_models.contents(self.original.folder.shard(0))
+    self.assertEqual(
+      small_models.contents(self.after.folder.shard(0)),
+      {name: before[name] for name in names},
+    )
+    self.assertEqual(shards[0]['outputs'], hashlib.sha256(before[OUTPUTS]).hexdigest())
     # Nor is a stage kept twice that the original had before the deletion.
-    names = {file.name for file in self.after.folder.shard(1).iterdir()}
-    self.assertEqual(names, {'slice-001.npz', 'slice-001.json', OUTPUTS})
+    self.assertEqual(set(small_models.contents(self.after.folder.shard(1))), names)
+
+  def test_model_needs_its_original_no_more(self):
+    expected = self.after.folder.load()
+    shutil.rmtree(self.path)
+    self.assert_same_outputs(self.after.folder.load(), expected)
+    fitted, lines = _train(self.after)
+    self.assertEqual((fitted, lines), ([], []))
 
   def test_result_counts_what_was_trained(self):
     # Of 3 epochs after the first slice, and 2 more after the second.
@@ -132,7 +137,7 @@ class DeletionTest(small_models.ShardedTestCase):
       seconds = [
         shard['seconds']
         for shard in result['shards']
-        if shard['folder'] == plan.folder.path.name
+        if shard['first_stage'] is not None
       ]
       self.assertAlmostEqual(result['seconds'], sum(seconds), places=4)
       # One after the other: nothing at the same time.
@@ -149,11 +154,17 @@ class DeletionTest(small_models.ShardedTestCase):
     self.assertEqual((fitted, lines), ([], []))
     self.assertEqual(small_models.contents(self.folder), before)
 
-  def test_original_that_changed_afterwards_is_noticed(self):
-    pool, test = self.original.folder.load()
-    self.original.folder.write_outputs(0, pool[0] + 1e-6, test[0])
-    with self.assertRaisesRegex(UsageError, 'is not what this model was made with'):
-      self.after.folder.load()
+  @parameterized.parameters(OUTPUTS, 'slice-001.npz')
+  def test_damaged_file_of_an_untouched_shard_is_not_copied(self, name):
+    path = self.original.folder.shard(0) / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with self.assertRaises(UsageError) as caught:
+      _train(self.untrained())
+    text = str(caught.exception)
+    self.assertNotIn('\n', text)
+    self.assertStartsWith(text, f'{path}: does not have its checksum: ')
+    self.assertIn(f'delete the folder {self.path}, and the same command', text)
+    self.assertFalse(self.after.folder.finished)
 
   def test_original_that_is_not_finished_is_named(self):
     (self.path / RESULT).unlink()
@@ -181,50 +192,6 @@ class DeletionTest(small_models.ShardedTestCase):
     )
     with self.assertRaisesRegex(UsageError, r'made otherwise \(forget was'):
       _train(other)
-
-
-class TouchedTest(parameterized.TestCase):
-  def test_stages_are_those_that_saw_a_deleted_example(self):
-    rng = np.random.default_rng(0)
-    for share in (0.02, 0.05, 0.2) * 10:
-      deleted = np.flatnonzero(rng.random(48) < share)
-      plan = small_models.plan(
-        'x', original='y', deleted=deleted, count=48, num_shards=4, num_slices=3
-      )
-      assignment, examples = plan.assignment, 0
-      for shard, first in enumerate(plan.first_stages):
-        own = [row for row in deleted if assignment.shards[row] == shard]
-        touched = [int(assignment.slices[row]) for row in own]
-        self.assertEqual(first, min(touched, default=None))
-        for stage in range(first if own else 3, 3):
-          seen = [
-            row
-            for row in range(48)
-            if assignment.shards[row] == shard
-            and assignment.slices[row] <= stage
-            and row not in deleted
-          ]
-          examples += plan.epochs[stage] * len(seen)
-      self.assertEqual(plan.examples, examples)
-      touched = {int(assignment.shards[row]) for row in deleted}
-      self.assertEqual(plan.shards_trained, len(touched))
-
-  def test_original_trains_everything(self):
-    plan = small_models.plan('x', num_shards=3, num_slices=3)
-    self.assertEqual(plan.first_stages, (0, 0, 0))
-    self.assertEqual(plan.shards_trained, 3)
-    self.assertEqual(plan.epochs, sisa.stage_epochs(4, 3))
-
-  def test_rows_of_a_task_are_positions_in_the_pool(self):
-    plan = small_models.plan('x', deleted=[3, 4], num_shards=3, num_slices=2)
-    rows = []
-    for shard in range(3):
-      task = plan.task(shard, parts=1)
-      self.assertEqual((task.shard, task.parts), (shard, 1))
-      self.assertIsNone(task.before)
-      rows += np.concatenate(task.rows).tolist()
-    kept = [row for number, row in enumerate(plan.rows) if number not in (3, 4)]
-    self.assertEqual(sorted(rows), kept)
 
 
 class ResumedTest(small_models.ShardedTestCase):
@@ -270,13 +237,15 @@ class ResumedTest(small_models.ShardedTestCase):
 
 
 class StrategyTest(small_models.ShardedTestCase):
-  def test_processes_train_what_one_stream_trains(self):
-    # Of an LSTM, whose kernels cut batches into as many parts as there are streams.
-    values = {'num_shards': 2, 'num_slices': 2}
+  def test_shards_are_the_same_however_they_are_trained(self):
+    # Batches of an LSTM that a run of its own would cut into two streams.
+    of = small_models.config(batch_size=32)
+    values = {'of': of, 'count': 60, 'num_shards': 2, 'num_slices': 2}
     one = small_models.plan(self.path, **values)
-    _train(one)
     other = small_models.plan(self.folder / 'processes', **values)
     with absltest.mock.patch.object(engines, 'cores', return_value=2):
+      self.assertEqual(engines.streams(32), 2)
+      _train(one)
       fitted, _ = _train(other, strategy='processes')
     self.assertEqual(fitted, [], 'not in this process')
     for found, expected in zip(other.folder.load(), one.folder.load(), strict=True):
@@ -284,87 +253,20 @@ class StrategyTest(small_models.ShardedTestCase):
       self.assertGreater(np.abs(expected[0] - expected[1]).max(), 1e-2)
     for shard in range(2):
       for stage in range(2):
-        found, expected = (
-          constituent.read_stage(
-            constituent.stage_file(each.folder.shard(shard), stage)
-          )
+        paths = [
+          constituent.stage_file(each.folder.shard(shard), stage)
           for each in (other, one)
+        ]
+        self.assertEqual(*(path.read_bytes() for path in paths))
+        self.assertEqual(
+          *(
+            dataclasses.replace(constituent.read_stage(path), began=0, seconds=0)
+            for path in paths
+          )
         )
-        for name in ('stage', 'examples', 'epochs', 'rows'):
-          self.assertEqual(getattr(found, name), getattr(expected, name))
     result = other.folder.result()
     self.assertEqual(result['workers'], 2)
-    self.assertLessEqual(result['wall_seconds'], result['seconds'])
-
-  @parameterized.parameters(
-    ('auto', 2, 4, False, 'processes'),
-    ('auto', 2, 1, False, 'sequential'),
-    ('auto', 1, 4, False, 'sequential'),
-    ('auto', 2, 4, True, 'sequential'),
-    ('processes', 1, 1, True, 'processes'),
-    ('sequential', 8, 8, False, 'sequential'),
-  )
-  def test_auto_takes_what_the_machine_allows(self, strategy, cores, tasks, gpu, name):
-    with (
-      absltest.mock.patch.object(engines, 'cores', return_value=cores),
-      absltest.mock.patch.object(engines, 'on_gpu', return_value=gpu),
-    ):
-      self.assertEqual(sharded._choose(strategy, tasks), name)
-
-  def test_every_way_has_a_flag(self):
-    self.assertEqual(sharded.STRATEGIES, options.STRATEGIES)
-
-
-class CheckTest(parameterized.TestCase):
-  def refused(self, config, shards, slices, *parts):
-    with self.assertRaises(UsageError) as caught:
-      sharded.check(config, shards, slices)
-    text = str(caught.exception)
-    self.assertNotIn('\n', text)
-    self.assertStartsWith(text, parts[0])
-    for part in parts:
-      self.assertIn(part, text)
-
-  def test_private_run_is_refused(self):
-    config = small_configs.run_config(privacy=small_configs.private())
-    self.refused(config, 5, 1, '--method=sharded: ', '--dp', 'give --method=retrain')
-
-  @parameterized.parameters('linear', 'cosine')
-  def test_step_size_that_falls_is_refused_with_slices(self, decay):
-    training = TrainingConfig(learning_rate_decay=decay)
-    config = RunConfig(training=training)
-    self.refused(
-      config,
-      5,
-      2,
-      f'--num_slices=2: the run was trained with --learning_rate_decay={decay}',
-      'give --num_slices=1',
-    )
-    sharded.check(config, 5, 1)
-
-  def test_too_many_stages_are_refused(self):
-    self.refused(
-      RunConfig(), 334, 3, '--num_shards=334, --num_slices=3: more than 1000', 'fewer'
-    )
-    sharded.check(RunConfig(), 500, 2)
-
-
-class CoveredTest(absltest.TestCase):
-  def test_time_that_several_cover_counts_once(self):
-    rng = np.random.default_rng(0)
-    for count in (1, 2, 3, 8) * 25:
-      starts = rng.integers(0, 40, count)
-      spans = [(int(at), int(at + rng.integers(0, 12))) for at in starts]
-      seconds = set()
-      for start, end in spans:
-        seconds.update(range(start, end))
-      self.assertEqual(sharded.covered(spans), len(seconds))
-
-  def test_nothing_covers_nothing(self):
-    self.assertEqual(sharded.covered([]), 0)
-
-  def test_spans_inside_and_apart(self):
-    self.assertEqual(sharded.covered([(0, 10), (2, 3), (20, 21.5)]), 11.5)
+    self.assertLessEqual(result['wall_seconds'], result['seconds'] + 1e-3)
 
 
 class ResultTest(small_models.ShardedTestCase):
