@@ -86,6 +86,7 @@ class MarkdownTest(parameterized.TestCase):
       headings,
       [
         '# Deletions from digits-lstm-s0: mine',
+        '## What was done',
         '## Verdict',
         '### 5%, uniform',
         '## Pictures',

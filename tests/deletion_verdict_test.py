@@ -34,6 +34,9 @@ def lines(verdicts=None, **options):
   return '\n'.join(deletion_verdict.lines(record, 'uniform-5pct'))
 
 
+_BEYOND = r'there is something to forget, \+0\.\d+ \[.* above the full retrain$'
+
+
 class OverallTest(parameterized.TestCase):
   @parameterized.parameters(*itertools.product(FIGURES, repeat=3))
   def test_all_must_pass_and_one_may_fail(self, *words):
@@ -111,11 +114,11 @@ class BeforeTest(absltest.TestCase):
     return found
 
   def test_an_original_beyond_the_retrain_has_something_to_forget(self):
-    self.assertEndsWith(self.original(), 'there is something to forget')
+    self.assertRegex(self.original(), _BEYOND)
     # Also where the unseen examples are so easy that it is at 0.5.
     beyond = made([NOT_FORGOTTEN], method='original')
     found = self.original(leak=0.0, verdicts=beyond)
-    self.assertEndsWith(found, 'there is something to forget')
+    self.assertRegex(found, _BEYOND)
 
   def test_an_original_that_gives_nothing_away_makes_the_verdict_say_little(self):
     found = self.original(leak=0.0, size=2000)
