@@ -2,10 +2,10 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from rnn_tf import attack_records
+from rnn_tf import attack_records, run_files
 from rnn_tf import config as configs
 from rnn_tf.attack_config import AttackConfig, FleetConfig
 from rnn_tf.config import RunConfig
@@ -13,7 +13,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.options.attack import AttackOptions
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles, check_writable, lock
+from rnn_tf.run_files import RunFiles, check_writable
 from rnn_tf.runs import RunFolder
 
 
@@ -138,19 +138,7 @@ def made(asked: Request) -> bool:
   return (asked.folder.path / attack_records.FILE).is_file()
 
 
-@contextlib.contextmanager
-def held(asked: Request) -> Iterator[None]:
-  """Holds the lock of the attack's folder, so that no two write into it.
-
-  Raises:
-    UsageError: another process holds it, or it cannot be written.
-  """
-  folder = asked.folder.path
-  with lock(
-    folder,
-    name=str(folder),
-    busy='another process is making this attack: wait for it, or give another --label',
-  ):
-    for leftover in folder.glob('.*.tmp'):
-      leftover.unlink()
-    yield
+def held(asked: Request) -> contextlib.AbstractContextManager[None]:
+  """Holds the lock of the attack's folder, see `run_files.held`."""
+  busy = 'another process is making this attack: wait for it, or give another --label'
+  return run_files.held(asked.folder.path, busy=busy)

@@ -4,13 +4,14 @@ Every file is written beside its place and renamed into it, so that a reader nev
 sees half a file. Nothing that is read is unpickled; what is damaged is named.
 """
 
+import contextlib
 import csv
 import fcntl
 import io
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -88,6 +89,25 @@ def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
     file.close()
     raise UsageError(f'{name}: {busy}') from None
   return file
+
+
+@contextlib.contextmanager
+def held(folder: pathlib.Path, *, busy: str) -> Iterator[None]:
+  """Holds the lock of a folder of results, so that no two write into it.
+
+  What a killed process left unfinished in it is removed.
+
+  Args:
+    folder: created where it is missing.
+    busy: what to say where another process holds the lock.
+
+  Raises:
+    UsageError: another process holds it, or it cannot be written.
+  """
+  with lock(folder, name=str(folder), busy=busy):
+    for leftover in folder.glob('.*.tmp'):
+      leftover.unlink()
+    yield
 
 
 def differences(old: Any, new: Any, *, name: str = '') -> list[str]:

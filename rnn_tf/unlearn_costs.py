@@ -72,16 +72,14 @@ def shard_accuracies(
     found.append(
       _accuracy(study, data, on_test, num_shards=1, num_slices=1, aggregation='')
     )
-    for folder in _beside(study):
-      key = folder.manifest()['key']
-      _, each = folder.load()
+    for (num_shards, num_slices), each in _beside(study):
       found.append(
         _accuracy(
           study,
           data,
           sisa.aggregate(each, aggregation),
-          num_shards=int(key['num_shards']),
-          num_slices=int(key['num_slices']),
+          num_shards=num_shards,
+          num_slices=num_slices,
           aggregation=aggregation,
           each=each,
         )
@@ -89,20 +87,24 @@ def shard_accuracies(
   return tuple(found)
 
 
-def _beside(study: Study) -> list[ShardedFolder]:
-  """Returns the finished sharded originals of a study's original, as it is now."""
+def _beside(study: Study) -> list[tuple[tuple[int, int], np.ndarray]]:
+  """Returns what sharded originals of a study's original say of the test set.
+
+  Returns:
+    One for each number of shards and slices: these, and logits (shards, m, classes).
+  """
   path = study.original.path
   found = {}
   for place in path.parent.glob(f'{glob.escape(path.name)}-sharded*'):
     folder = ShardedFolder(place)
     try:
       if folder.finished and _is_of(study, folder):
-        folder.load()
         key = folder.manifest()['key']
-        found[key['num_shards'], key['num_slices']] = folder
+        _, each = folder.load()
+        found[int(key['num_shards']), int(key['num_slices'])] = each
     except UsageError as error:
       LOG.warning('passed over: %s', error)
-  return [found[key] for key in sorted(found)]
+  return sorted(found.items())
 
 
 def _is_of(study: Study, folder: ShardedFolder) -> bool:

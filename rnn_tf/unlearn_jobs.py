@@ -10,7 +10,6 @@ import numpy as np
 
 from rnn_tf.config import RunConfig
 from rnn_tf.deletion.choose import ForgetSet
-from rnn_tf.deletion.sisa import Assignment
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
 from rnn_tf.sharding.sharded import ShardedPlan
@@ -84,8 +83,6 @@ class Study:
   Attributes:
     seed: the original's.
     original: its folder.
-    config: the original's.
-    assignment: of its training examples to shards.
     forget_sets: drawn from its training set.
     sharded_key: what decides a sharded original of it, see `sharding.folder`.
     jobs: in the order in which they can be made.
@@ -93,8 +90,6 @@ class Study:
 
   seed: int
   original: RunFolder
-  config: RunConfig
-  assignment: Assignment
   forget_sets: tuple[ForgetSet, ...]
   sharded_key: Mapping[str, Any]
   jobs: tuple[Job, ...]
@@ -111,6 +106,6 @@ def advice_of_unlearn(folder: RunFolder) -> Iterator[None]:
     yield
   except UsageError as error:
     raise UsageError(
-      f'{error}. Here: move the folder {folder} away or delete it, and the same '
-      'command makes the model again'
+      f'{error}. (Unless another process is at work in it, move the folder {folder} '
+      'away or delete it, and the same command makes the model again)'
     ) from error

@@ -69,6 +69,8 @@ class Maker:
     self._pool = pool
     self._shard_training = shard_training
     self._examples: Examples | None = None
+    # Of hundreds of megabytes, once for all models.
+    self._checksums = pool.checksum(), data.test.checksum()
 
   def make(self, job: Job) -> None:
     """Trains what a job still lacks; a killed training goes on where it was.
@@ -145,42 +147,30 @@ class Maker:
     if isinstance(job.model, ShardedPlan):
       pool, test = job.model.folder.load()
       return sisa.aggregate(pool, aggregation), sisa.aggregate(test, aggregation)
-    return run_outputs(job.model.folder, self._data, self._pool)
+    return self._run_outputs(job.model.folder)
 
-
-def run_outputs(
-  run: RunFolder, data: Data, pool: Split
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns a run's logits at its last epoch, and keeps them beside the run.
-
-  Args:
-    run: finished.
-    data: the data set's classes and test set.
-    pool: whose logits are wanted.
-
-  Returns:
-    Logits of the pool (n, classes) and of the test set (m, classes), float32.
-  """
-  weights = attack_records.weights_checksum(run.path)
-  identity = np.array([str(weights), pool.checksum(), data.test.checksum()])
-  if (run.path / OUTPUTS).exists():
-    kept = run.read_npz(OUTPUTS, needs=['identity', 'pool', 'test'])
-    if np.array_equal(kept['identity'], identity):
-      return kept['pool'], kept['test']
-  config = run.config()
-  model = models.build(
-    config.model,
-    image_shape=pool.images.shape[1:],
-    num_classes=len(data.class_names),
-  )
-  training.load_weights(model, run.path / attack_records.WEIGHTS)
-  predict = Predictor(model)
-  outputs = {
-    name: predict(models.inputs(config.model, split.images))
-    for name, split in (('pool', pool), ('test', data.test))
-  }
-  run.write_npz(OUTPUTS, {'identity': identity, **outputs})
-  return outputs['pool'], outputs['test']
+  def _run_outputs(self, run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a run's logits at its last epoch, and keeps them beside the run."""
+    weights = attack_records.weights_checksum(run.path)
+    identity = np.array([str(weights), *self._checksums])
+    if (run.path / OUTPUTS).exists():
+      kept = run.read_npz(OUTPUTS, needs=['identity', 'pool', 'test'])
+      if np.array_equal(kept['identity'], identity):
+        return kept['pool'], kept['test']
+    config = run.config()
+    model = models.build(
+      config.model,
+      image_shape=self._pool.images.shape[1:],
+      num_classes=len(self._data.class_names),
+    )
+    training.load_weights(model, run.path / attack_records.WEIGHTS)
+    predict = Predictor(model)
+    outputs = {
+      name: predict(models.inputs(config.model, split.images))
+      for name, split in (('pool', self._pool), ('test', self._data.test))
+    }
+    run.write_npz(OUTPUTS, {'identity': identity, **outputs})
+    return outputs['pool'], outputs['test']
 
 
 def make_all(jobs: Sequence[Job], maker: Maker, *, seconds_per_example: float) -> None:

@@ -115,8 +115,6 @@ class _Maker:
     return Study(
       seed=seed,
       original=original.folder,
-      config=original.config,
-      assignment=assignment,
       forget_sets=forget_sets,
       sharded_key=self._key(original, assignment, None),
       jobs=tuple(jobs),

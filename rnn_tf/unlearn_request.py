@@ -4,17 +4,16 @@ import contextlib
 import dataclasses
 import pathlib
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 
-from rnn_tf import deletion_records
+from rnn_tf import deletion_records, run_files
 from rnn_tf.deletion import choose
 from rnn_tf.deletion_config import DeletionConfig, ForgetConfig, percent
 from rnn_tf.errors import UsageError
 from rnn_tf.options.deletion import DeletionOptions
 from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles, check_writable, lock
+from rnn_tf.run_files import RunFiles, check_writable
 from rnn_tf.runs import RunFolder
 
 _LONGEST = 150
@@ -120,19 +119,7 @@ def made(request: Request) -> bool:
   return (request.folder.path / deletion_records.FILE).is_file()
 
 
-@contextlib.contextmanager
-def held(request: Request) -> Iterator[None]:
-  """Holds the lock of the audit's folder, so that no two write into it.
-
-  Raises:
-    UsageError: another process holds it, or it cannot be written.
-  """
-  folder = request.folder.path
-  with lock(
-    folder,
-    name=str(folder),
-    busy='another process makes this deletion: wait for it, or give another --label',
-  ):
-    for leftover in [*folder.glob('.*.tmp'), *folder.parent.glob('.*.tmp')]:
-      leftover.unlink()
-    yield
+def held(request: Request) -> contextlib.AbstractContextManager[None]:
+  """Holds the lock of the audit's folder, see `run_files.held`."""
+  busy = 'another process makes this deletion: wait for it, or give another --label'
+  return run_files.held(request.folder.path, busy=busy)
