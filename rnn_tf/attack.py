@@ -10,6 +10,7 @@ from rnn_tf import launch
 from rnn_tf.options import (
   attack,
   fleet,
+  images,
   label,
   overwrite,
   shadow_attack,
@@ -18,7 +19,16 @@ from rnn_tf.options import (
 )
 from rnn_tf.runs import finished_run
 
-OPTIONS = (target, attack, label, fleet, shadow_attack, source, overwrite)
+OPTIONS = (
+  target,
+  attack,
+  images,
+  label,
+  fleet,
+  shadow_attack,
+  source,
+  overwrite,
+)
 
 INTERRUPTED = (
   'interrupted: the shadow models that are trained are kept; the same command goes on'
@@ -35,7 +45,13 @@ def main() -> None:
     'where': fleet.options(),
   }
   run = finished_run(options.run)
-  from rnn_tf import attack_page, attack_records, attack_request, shadow_audit
+  from rnn_tf import (
+    attack_page,
+    attack_records,
+    attack_request,
+    run_page,
+    shadow_audit,
+  )
 
   asked = attack_request.request(run, options, source=source.from_flags(), **settings)
   if attack_request.made(asked) and not options.overwrite:
@@ -43,8 +59,10 @@ def main() -> None:
     record = attack_records.load(asked.folder.path)
   else:
     record = shadow_audit.attack(asked)
+  page = run_page.write(run)
   print(attack_page.text(record))
   print(f'results: {asked.folder}/ (report.md, tables, pictures)')
+  print(f'page: {page}')
 
 
 if __name__ == '__main__':

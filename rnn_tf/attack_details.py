@@ -1,6 +1,7 @@
 """One attack in detail: its models, its checks and whom it finds, as tables.
 
-Raw for CSV (`..._table`) and readable (`..._markdown`).
+Raw for CSV (`..._table`), readable (`..._readable`), and that in Markdown
+(`..._markdown`).
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 
 from rnn_tf import config as configs
 from rnn_tf.attack_records import AttackRecord
-from rnn_tf.attack_tables import escaped, to_markdown
+from rnn_tf.attack_tables import to_markdown
 from rnn_tf.tables import accuracy, number
 
 MOST_ROWS = 20
@@ -73,11 +74,14 @@ def shadows_table(record: AttackRecord) -> pd.DataFrame:
   )
 
 
-def shadows_markdown(record: AttackRecord) -> str:
-  """Returns the accuracies of target and shadows, and the shadows' mean."""
+def shadows_readable(record: AttackRecord) -> pd.DataFrame:
+  """Returns the accuracies of target and shadows, and the shadows' mean, for readers.
+
+  The target is the first row, the mean the last.
+  """
   frame = shadows_table(record)
   rows = []
-  for values in frame.to_dict('records')[: MOST_ROWS + 1]:
+  for values in frame.to_dict('records'):
     seconds = '' if pd.isna(values['seconds']) else f'{values["seconds"]:,.1f}'
     rows.append(
       {
@@ -89,8 +93,6 @@ def shadows_markdown(record: AttackRecord) -> str:
       }
     )
   shadows = frame.iloc[1:]
-  if len(shadows) > MOST_ROWS:
-    rows.append({**dict.fromkeys(rows[0], '...')})
   rows.append(
     {
       'model': f'mean of {len(shadows)} shadows',
@@ -100,7 +102,16 @@ def shadows_markdown(record: AttackRecord) -> str:
       'seconds': f'{shadows["seconds"].mean():,.1f}',
     }
   )
-  return to_markdown(rows)
+  return pd.DataFrame(rows)
+
+
+def shadows_markdown(record: AttackRecord) -> str:
+  """Returns `shadows_readable` in Markdown, of many shadows the first ones."""
+  frame = shadows_readable(record)
+  if len(record.shadows) > MOST_ROWS:
+    left_out = pd.DataFrame([dict.fromkeys(frame.columns, '...')])
+    frame = pd.concat([frame.iloc[: MOST_ROWS + 1], left_out, frame.iloc[-1:]])
+  return to_markdown(frame)
 
 
 def class_table(record: AttackRecord) -> pd.DataFrame:
@@ -121,12 +132,12 @@ def class_table(record: AttackRecord) -> pd.DataFrame:
   )
 
 
-def class_markdown(record: AttackRecord) -> str:
+def class_readable(record: AttackRecord) -> pd.DataFrame:
   """Returns the attack models class by class, for readers."""
-  return to_markdown(
+  return pd.DataFrame(
     [
       {
-        'class': escaped(values['class']),
+        'class': values['class'],
         'trained on IN + OUT': f'{values["n_in"]:,} + {values["n_out"]:,}',
         'train acc': accuracy(values['train_accuracy']),
         'tested on members + non-members': (
@@ -138,6 +149,11 @@ def class_markdown(record: AttackRecord) -> str:
       for values in class_table(record).to_dict('records')
     ]
   )
+
+
+def class_markdown(record: AttackRecord) -> str:
+  """Returns `class_readable` in Markdown."""
+  return to_markdown(class_readable(record))
 
 
 def classification_table(record: AttackRecord) -> pd.DataFrame:
@@ -169,9 +185,9 @@ def null_table(record: AttackRecord) -> pd.DataFrame:
   )
 
 
-def null_markdown(record: AttackRecord) -> str:
+def null_readable(record: AttackRecord) -> pd.DataFrame:
   """Returns the null checks for readers."""
-  return to_markdown(
+  return pd.DataFrame(
     [
       {
         'attack': check.attack,
@@ -184,6 +200,11 @@ def null_markdown(record: AttackRecord) -> str:
       for check in record.null_checks
     ]
   )
+
+
+def null_markdown(record: AttackRecord) -> str:
+  """Returns `null_readable` in Markdown."""
+  return to_markdown(null_readable(record))
 
 
 def exposed_table(record: AttackRecord) -> pd.DataFrame:
@@ -206,19 +227,24 @@ def exposed_table(record: AttackRecord) -> pd.DataFrame:
   )
 
 
-def exposed_markdown(record: AttackRecord, attack: str) -> str:
+def exposed_readable(record: AttackRecord, attack: str) -> pd.DataFrame:
   """Returns the members that one attack finds most easily, for readers."""
-  return to_markdown(
+  return pd.DataFrame(
     [
       {
         'rank': str(each.rank),
         'id': str(each.id),
-        'class': escaped(record.class_names[each.label]),
+        'class': record.class_names[each.label],
         'non-members scored as high': f'{each.false_positives}/{each.n_nonmembers}',
         'p of its class': number(each.probability),
         'mean p, shadows with it': number(each.in_probability),
         'mean p, shadows without it': number(each.out_probability),
       }
-      for each in record.exposed[attack][:MOST_ROWS]
+      for each in record.exposed[attack]
     ]
   )
+
+
+def exposed_markdown(record: AttackRecord, attack: str) -> str:
+  """Returns `exposed_readable` in Markdown, of many members the first ones."""
+  return to_markdown(exposed_readable(record, attack).iloc[:MOST_ROWS])

@@ -82,19 +82,25 @@ def section(records: Sequence[RunRecord]) -> Section | None:
 
 def _attacks(record: RunRecord) -> list[AttackRecord]:
   """Returns the attacks on a run, named as the run is named here."""
+  return [attack_on(record, a) for a in attack_records.load_all(record.folder)]
+
+
+def attack_on(record: RunRecord, attack: AttackRecord) -> AttackRecord:
+  """Returns an attack in a run's folder, named as the run is named here.
+
+  Raises:
+    UsageError: it is an attack on another training than the run's.
+  """
   expected = record.data.name, record.config.model.label(), record.epochs
   weights = attack_records.weights_checksum(record.folder.path)
-  attacks = []
-  for attack in attack_records.load_all(record.folder):
-    other = weights is not None and attack.target.weights != weights
-    if other or (attack.dataset, attack.model, attack.epoch) != expected:
-      raise UsageError(
-        f'{attack.folder}: is an attack on another training ({attack.dataset}, '
-        f'{attack.model}, {attack.epoch} epochs) than that of {record.folder}: make it '
-        'again with --overwrite, or delete it'
-      )
-    attacks.append(dataclasses.replace(attack, run=record.name))
-  return attacks
+  other = weights is not None and attack.target.weights != weights
+  if other or (attack.dataset, attack.model, attack.epoch) != expected:
+    raise UsageError(
+      f'{attack.folder}: is an attack on another training ({attack.dataset}, '
+      f'{attack.model}, {attack.epoch} epochs) than that of {record.folder}: make it '
+      'again with --overwrite, or delete it'
+    )
+  return dataclasses.replace(attack, run=record.name)
 
 
 def _notes(found: Sequence[AttackRecord]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Attacks with shadow models as a table: raw for CSV and readable for Markdown."""
+"""Attacks with shadow models as a table: raw for CSV, readable, and in Markdown."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,8 @@ _RATES = tuple(
   f'{kind}{end}' for kind in ('fpr', 'tpr') for end in ('', '_low', '_high')
 )
 _COUNTS = ('true_positives', 'false_positives')
+# Columns of readable tables that say what a row is of, if they are there.
+_RUN, _LABEL = ('run', 'train / test acc'), ('label', 'shadows')
 
 
 def attack_table(records: Sequence[AttackRecord]) -> pd.DataFrame:
@@ -89,13 +91,18 @@ def _transfer_values(point: TransferPoint | None, name: str) -> dict[str, Any]:
   return values
 
 
-def to_markdown(rows: Sequence[Mapping[str, str]]) -> str:
-  """Returns cells as a Markdown table, its columns aligned."""
-  frame = pd.DataFrame(rows)
-  return frame.to_markdown(index=False, disable_numparse=True) + '\n'
+def to_markdown(frame: pd.DataFrame) -> str:
+  """Returns a table for readers in Markdown, its columns aligned."""
+  shown = frame.map(escaped)
+  return shown.to_markdown(index=False, disable_numparse=True) + '\n'
 
 
 def strength_markdown(frame: pd.DataFrame) -> str:
+  """Returns `strength_readable` in Markdown, without what the row above says, too."""
+  return to_markdown(_said_once(strength_readable(frame), (_RUN, _LABEL)))
+
+
+def strength_readable(frame: pd.DataFrame) -> pd.DataFrame:
   """Returns, of an `attack_table`, how strong the attacks are, for readers.
 
   What tells runs and labels apart is left out where there is only one.
@@ -103,43 +110,41 @@ def strength_markdown(frame: pd.DataFrame) -> str:
   rows = []
   shows_epsilon = frame['epsilon_lower_bound'].notna().any()
   for values in frame.to_dict('records'):
-    rows.append([*_identity(values, frame), _strength(values)])
+    rows.append({**_identity(values, frame), **_strength(values)})
     if shows_epsilon:
       bound = bound_cell(values['epsilon_lower_bound'], values['epsilon'])
-      rows[-1][-1]['epsilon at least'] = bound
-  return to_markdown(_said_once(rows))
+      rows[-1]['epsilon at least'] = bound
+  return pd.DataFrame(rows)
 
 
-def _said_once(rows: Sequence[Sequence[dict[str, str]]]) -> list[dict[str, str]]:
-  """Joins the groups of cells of each row; empties those equal to the row's above.
+def _said_once(frame: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+  """Empties groups of cells that are equal to the row's above.
 
-  A group is emptied only where those before it are, and the last one never.
+  A group is emptied only where those before it are.
   """
-  joined, above = [], []
-  for row in rows:
-    cells, again = {}, True
-    for place, group in enumerate(row):
-      again = again and place < len(row) - 1 and above[place:][:1] == [group]
-      cells |= dict.fromkeys(group, '') if again else group
-    joined.append(cells)
-    above = row
-  return joined
+  said, again = frame.copy(), pd.Series(True, frame.index)
+  for group in groups:
+    columns = [name for name in group if name in frame]
+    cells = frame[columns]
+    again &= (cells == cells.shift()).all(axis=1)
+    said.loc[again, columns] = ''
+  return said
 
 
-def _identity(values: Mapping[str, Any], frame: pd.DataFrame) -> list[dict[str, str]]:
+def _identity(values: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, str]:
   """Returns the cells that say which run it is, and which attack on it."""
-  of_run, of_label = {}, {}
+  cells = {}
   labels = len(frame[['run', 'label']].drop_duplicates())
   if frame['run'].nunique() > 1:
-    of_run['run'] = escaped(values['run'])
-    of_run['train / test acc'] = ' / '.join(
+    cells['run'] = values['run']
+    cells['train / test acc'] = ' / '.join(
       accuracy(values[f'target_{name}_accuracy']) for name in ('train', 'test')
     )
   if labels > frame['run'].nunique():
-    of_label['label'] = escaped(values['label'])
+    cells['label'] = values['label']
   if labels > 1:
-    of_label['shadows'] = f'{values["num_shadows"]}, {values["shadow_split"]}'
-  return [of_run, of_label]
+    cells['shadows'] = f'{values["num_shadows"]}, {values["shadow_split"]}'
+  return cells
 
 
 def _strength(values: Mapping[str, Any]) -> dict[str, str]:
@@ -180,17 +185,27 @@ def _count(values: Mapping[str, Any], part: str, whole: str) -> str:
 
 
 def gain_markdown(frame: pd.DataFrame) -> str:
+  """Returns `gain_readable` in Markdown, without what the row above says, too.
+
+  '' where no shadow models chose any threshold.
+  """
+  rows = gain_readable(frame)
+  if rows.empty:
+    return ''
+  return to_markdown(_said_once(rows, (_RUN, _LABEL, ('attack',))))
+
+
+def gain_readable(frame: pd.DataFrame) -> pd.DataFrame:
   """Returns, of an `attack_table`, what thresholds that shadows gave do on the target.
 
-  Three rows an attack, one a threshold; '' where no shadow models chose any.
+  Three rows an attack, one a threshold; empty where no shadow models chose any.
   """
-  rows = [
-    [*_identity(values, frame), {'attack': _attack_name(values)}, _gain(values, name)]
+  return pd.DataFrame(
+    {**_identity(values, frame), 'attack': _attack_name(values), **_gain(values, name)}
     for values in frame.to_dict('records')
     for name in RULES.values()
     if not pd.isna(values['shadows_accuracy_threshold'])
-  ]
-  return to_markdown(_said_once(rows)) if rows else ''
+  )
 
 
 def _gain(values: Mapping[str, Any], name: str) -> dict[str, str]:

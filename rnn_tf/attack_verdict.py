@@ -78,8 +78,7 @@ def about_guarantee(record: AttackRecord) -> list[str]:
 
 def _about_auc(best: AttackResult, tries: int) -> str:
   half = best.auc_null_half_width
-  # The highest of several guesses: each has its share of the 5% (Bonferroni).
-  limit = half * stats.norm.isf(_CHANCE / 2 / tries) / stats.norm.isf(_CHANCE / 2)
+  limit = guessing_limit(half, tries)
   found = (
     f'{best.auc:.3f} [{best.auc_low:.3f}, {best.auc_high:.3f}] ({best.attack}); '
     f'95% of guesses end within 0.5 ± {half:.3f}'
@@ -91,12 +90,23 @@ def _about_auc(best: AttackResult, tries: int) -> str:
   return f'The highest AUC is {found}.'
 
 
+def guessing_limit(half_width: float, tries: int) -> float:
+  """Returns how far above 0.5 the best of some guesses may come by chance.
+
+  Args:
+    half_width: 95% of the AUCs of one guess lie within 0.5 -+ this.
+    tries: guesses; each has its share of the 5% (Bonferroni).
+  """
+  return half_width * stats.norm.isf(_CHANCE / 2 / tries) / stats.norm.isf(_CHANCE / 2)
+
+
 def strict_rank(result: AttackResult) -> tuple[float, float]:
   """Returns what the strongest attack has most of: TPR at 0.1% FPR, then AUC."""
-  return _strict_point(result.tpr_at_fpr).tpr, result.auc
+  return strict_point(result.tpr_at_fpr).tpr, result.auc
 
 
-def _strict_point(points: Sequence[Any]) -> Any:
+def strict_point(points: Sequence[Any]) -> Any:
+  """Returns the point at a false-positive rate of 0.1%."""
   (found,) = [point for point in points if point.target_fpr == _STRICT]
   return found
 
@@ -124,7 +134,7 @@ def beats_guessing(
 
 def _about_strict(result: AttackResult, tries: int) -> list[str]:
   """Says whom the attack finds that finds most at 0.1% FPR, and what that is worth."""
-  point = _strict_point(result.tpr_at_fpr)
+  point = strict_point(result.tpr_at_fpr)
   sizes = {'n_members': result.n_members, 'n_nonmembers': result.n_nonmembers}
   beats = beats_guessing(point, **sizes, tries=tries)
   if not point.true_positives:
@@ -141,7 +151,7 @@ def _about_strict(result: AttackResult, tries: int) -> list[str]:
     line += f' Of {result.n_nonmembers:,} non-members 0.1% is less than one.'
   if not result.transfer:
     return [line]
-  return [line, _about_transfer(result, _strict_point(result.transfer))]
+  return [line, _about_transfer(result, strict_point(result.transfer))]
 
 
 def _about_transfer(result: AttackResult, point: TransferPoint) -> str:

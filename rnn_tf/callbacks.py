@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.attacks.signals import Side, Signals
+from rnn_tf.board import Board
 from rnn_tf.dp.guarantee import rounded_up
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
-from rnn_tf.stack import keras, tf
+from rnn_tf.stack import keras
 from rnn_tf.training import Checkpoints
 
 
@@ -139,6 +140,7 @@ class Journal(keras.callbacks.Callback):
     self._rows = folder.read_rows()
     self._board = Board(folder)
     self._board.replay(self._rows, folder.read_lines())
+    self._finish_when_due()
 
   def on_epoch_end(self, epoch, logs):
     """Commits the epoch."""
@@ -153,12 +155,20 @@ class Journal(keras.callbacks.Callback):
       row['epsilon'] = self._epsilon(epoch + 1)
     self._rows.append(row)
     self._folder.write_rows(self._rows)
+    # With the digits that the file has, which are all that a resumed run knows.
+    written = self._folder.read_rows()
     results = self._privacy.report.results if self._privacy.report else ()
-    self._board.add(row, [result.to_json() for result in results])
-    self._checkpoints.save(epoch + 1, best_epoch=best_epoch(self._rows))
+    self._board.add(written[-1], [result.to_json() for result in results])
+    self._checkpoints.save(epoch + 1, best_epoch=best_epoch(written))
+    self._finish_when_due()
     self._show(epoch_line(self._rows, self._epochs))
     if results:
       self._show(privacy_line(results))
+
+  def _finish_when_due(self) -> None:
+    # Asked at the start too: a run that was killed after its last epoch trains none.
+    if len(self._rows) == self._epochs:
+      self._board.finish()
 
 
 def best_epoch(rows: Sequence[Mapping[str, float]]) -> int:
@@ -209,45 +219,6 @@ def _at_least(result: AttackResult) -> str:
   if result.epsilon is None or result.epsilon_lower_bound is None:
     return ''
   return f' (epsilon at least {result.epsilon_lower_bound:.2f})'
-
-
-class Board:
-  """Writes epochs to TensorBoard: losses, accuracies, epsilon and privacy metrics.
-
-  A resumed run's earlier epochs are written again from metrics.csv and
-  privacy.jsonl, so that no epoch is shown twice.
-  """
-
-  def __init__(self, folder: RunFolder):
-    self._path = folder.path / 'tensorboard'
-    self._writers = {}
-
-  def replay(self, rows: Sequence[Mapping], lines: Sequence[Mapping]) -> None:
-    """Removes what is there and writes these epochs."""
-    if self._path.exists():
-      tf.io.gfile.rmtree(str(self._path))
-    for row in rows:
-      self.add(row, [line for line in lines if line['epoch'] == row['epoch']])
-
-  def add(self, row: Mapping[str, float], lines: Sequence[Mapping]) -> None:
-    """Writes one epoch; `lines` are its attack results as JSON values."""
-    step = int(row['epoch'])
-    for split, prefix in (('train', ''), ('validation', 'val_')):
-      self._write(split, step, {k: row[prefix + k] for k in ('loss', 'accuracy')})
-    if 'epsilon' in row:
-      self._write('train', step, {'privacy/epsilon': row['epsilon']})
-    for line in lines:
-      if line['slice'] == 'entire' and not line.get('skipped'):
-        figures = {f'privacy/{k}': line[k] for k in ('auc', 'advantage')}
-        self._write(line['attack'], step, figures)
-
-  def _write(self, name: str, step: int, figures: Mapping[str, float]) -> None:
-    if name not in self._writers:
-      self._writers[name] = tf.summary.create_file_writer(str(self._path / name))
-    with self._writers[name].as_default():
-      for tag, value in figures.items():
-        tf.summary.scalar(tag, value, step=step)
-    self._writers[name].flush()
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -2,7 +2,8 @@
 
 Flags are parsed without TensorFlow, so that `--help` and a mistyped flag are
 answered at once. Exit codes: 0 done, 1 a crash (with traceback), 2 a mistake in
-the request (one line), 130 interrupted.
+the request (one line), 130 interrupted; what a command returns besides, such as 3 of
+`rnn_tf.report --verify` where a number is not what the scores say.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ LOG = logging.getLogger('rnn_tf')
 
 
 def run(
-  main: Callable[[], None],
+  main: Callable[[], int | None],
   *,
   command: str,
   description: str,
@@ -47,8 +48,7 @@ def run(
     return 0
   try:
     _parse(argv)
-    main()
-    return 0
+    return main() or 0
   except UsageError as error:
     print(f'{command}: {error}', file=sys.stderr)
     return 2

@@ -9,7 +9,14 @@ import pandas as pd
 from rnn_tf import claims, seed_groups
 from rnn_tf.pairs import AttackPair, Pair
 from rnn_tf.seed_groups import Group
-from rnn_tf.tables import accuracy, best_epoch, bound_cell, claim_cell, claim_values
+from rnn_tf.tables import (
+  accuracy,
+  aligned,
+  best_epoch,
+  bound_cell,
+  claim_cell,
+  claim_values,
+)
 from rnn_tf.tables import number as share
 
 _SPREADS = (
@@ -157,24 +164,26 @@ def _spreads(
   return spreads
 
 
+def readable_pairs(frame: pd.DataFrame) -> pd.DataFrame:
+  """Returns the pairs' table for readers: texts alone, and every row complete."""
+  return pd.DataFrame(
+    {**_pair_cells(values), **_cells(values)} for values in frame.to_dict('records')
+  )
+
+
 def pairs_markdown(frame: pd.DataFrame) -> str:
   """Returns the pairs' table for readers; a pair's values stand once."""
-  rows, previous = [], None
-  for values in frame.to_dict('records'):
-    cells = _pair_cells(values)
-    again = (values['run'], values['plain_run']) == previous
-    rows.append({**(dict.fromkeys(cells, '') if again else cells), **_cells(values)})
-    previous = values['run'], values['plain_run']
-  return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) + '\n'
+  names = ['DP run', 'plain run']
+  return aligned(readable_pairs(frame), frame[['run', 'plain_run']], names=names)
 
 
 def _pair_cells(values: dict[str, Any]) -> dict[str, str]:
-  run = _escaped(values['run'])
+  run = values['run']
   if values['epoch'] != values['epochs_asked']:
     run += f' (epoch {values["epoch"]} of {values["epochs_asked"]})'
   return {
     'DP run': run,
-    'plain run': _escaped(values['plain_run']),
+    'plain run': values['plain_run'],
     'epsilon (delta)': claim_cell(values),
     'val acc DP / plain': _both(values, 'val_accuracy', accuracy),
     'best val acc DP / plain': _both(values, 'best_val_accuracy', accuracy),
@@ -213,29 +222,25 @@ def _both(values: dict[str, Any], name: str, text: Any) -> str:
   return f'{text(values[name])} / {text(values[f"plain_{name}"])}'
 
 
-def _escaped(name: str) -> str:
-  return name.replace('|', '\\|')
+def readable_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+  """Returns the table over seeds for readers: texts alone, every row complete."""
+  several = frame['other_flags'].any()
+  return pd.DataFrame(
+    {
+      **_group_cells(values),
+      **({'other flags': values['other_flags']} if several else {}),
+      'attack': values['attack'] or '',
+      'AUC': _spread(values, 'auc', '.3f'),
+      'advantage': _spread(values, 'advantage', '.3f'),
+      'AUC plain - DP': _spread(values, 'auc_difference', '+.3f'),
+    }
+    for values in frame.to_dict('records')
+  )
 
 
 def seeds_markdown(frame: pd.DataFrame) -> str:
   """Returns the table over seeds for readers; a group's values stand once."""
-  rows, previous = [], None
-  several = frame['other_flags'].any()
-  for values in frame.to_dict('records'):
-    cells = _group_cells(values)
-    if several:
-      cells['other flags'] = values['other_flags']
-    again, previous = values['group'] == previous, values['group']
-    rows.append(
-      {
-        **(dict.fromkeys(cells, '') if again else cells),
-        'attack': values['attack'] or '',
-        'AUC': _spread(values, 'auc', '.3f'),
-        'advantage': _spread(values, 'advantage', '.3f'),
-        'AUC plain - DP': _spread(values, 'auc_difference', '+.3f'),
-      }
-    )
-  return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) + '\n'
+  return aligned(readable_seeds(frame), frame[['group']])
 
 
 def _group_cells(values: dict[str, Any]) -> dict[str, str]:

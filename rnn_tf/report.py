@@ -1,5 +1,7 @@
-"""Puts several runs into one comparison: pictures, tables, and a page with both.
+"""Writes the page of a run, verifies it, or puts several runs into one comparison.
 
+python -m rnn_tf.report --run=runs/cifar10-lstm-s0
+python -m rnn_tf.report --run=runs/cifar10-lstm-s0 --verify
 python -m rnn_tf.report --runs='runs/cifar10-*' --report_dir=reports/cifar10
 """
 
@@ -9,27 +11,67 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnn_tf import launch
-from rnn_tf.options import report
+from rnn_tf.options import page, report, target
 
-OPTIONS = (report,)
+OPTIONS = (report, target, page)
+
+FALSE = 3
+"""Exit code where a number is not what the stored scores say."""
 
 
-def main() -> None:
-  """Reads the runs, writes the comparison, and prints its table."""
+def main() -> int | None:
+  """Does one of the three, and prints what came of it."""
   options = report.from_flags()
-  from rnn_tf import reporting
+  if options.verify:
+    return _verify(options.run)
+  if options.run is not None:
+    _write_page(options.run, options.max_advantage)
+  else:
+    _compare(options)
+  return None
+
+
+def _verify(run: str) -> int:
+  """Prints whether a run's files tell the truth; returns the exit code."""
+  from rnn_tf import page_check
+
+  verification = page_check.verify(run)
+  print(page_check.text(verification))
+  return 0 if verification.true else FALSE
+
+
+def _write_page(run: str, max_advantage: float | None) -> None:
+  from rnn_tf import run_page
+  from rnn_tf.runs import RunFolder
+
+  print(f'report: {run_page.write(RunFolder(run), max_advantage=max_advantage)}')
+
+
+def _compare(options: report.ReportOptions) -> None:
+  """Reads the runs, writes the comparison, and prints its table."""
+  from rnn_tf import comparison_page, reporting
 
   records = reporting.load_runs(options.runs)
+  command = shlex.join(['python', '-m', 'rnn_tf.report', *sys.argv[1:]])
   made = reporting.compare(
     records,
     options.report_dir,
-    command=shlex.join(['python', '-m', 'rnn_tf.report', *sys.argv[1:]]),
+    command=command,
     note=options.note,
     more_pictures=_tf_privacy_plots(records) if options.tf_privacy_plots else {},
   )
+  page_path = comparison_page.write(
+    records,
+    options.report_dir,
+    command=command,
+    note=options.note,
+    max_advantage=options.max_advantage,
+  )
   print(made.text)
   pictures = sum(path.suffix == '.png' for path in made.files)
-  print(f'report: {options.report_dir}/ (README.md, table.csv, {pictures} pictures)')
+  print(
+    f'report: {page_path} (and README.md, table.csv, {pictures} pictures beside it)'
+  )
 
 
 def _tf_privacy_plots(records: Sequence[Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_tf import attack_section, privacy_page, tables
+from rnn_tf import attack_section, matched_page, privacy_page, tables
 from rnn_tf.errors import UsageError
 from rnn_tf.pictures import class_picture, pictures, privacy_pictures, sizes
 from rnn_tf.plot_style import to_png
@@ -97,7 +97,8 @@ def write_run_pictures(
   figures.update(more_pictures or {})
   out_dir = pathlib.Path(out_dir)
   return [
-    _write(out_dir, f'{name}.png', to_png(figure)) for name, figure in figures.items()
+    write_file(out_dir, f'{name}.png', to_png(figure))
+    for name, figure in figures.items()
   ]
 
 
@@ -133,15 +134,15 @@ def compare(
     for name, group in groups.items()
   ]
   files = [
-    _write(report_dir, file, to_png(figure))
+    write_file(report_dir, file, to_png(figure))
     for part in parts
     for file, (_, figure) in part.pictures.items()
   ]
   text = '\n'.join(part.text for part in parts)
   for file, content in {**_csv_files(groups, parts), 'table.md': text}.items():
-    files.append(_write(report_dir, file, content.encode()))
+    files.append(write_file(report_dir, file, content.encode()))
   page = _page(groups, parts, command=command, note=note)
-  files.append(_write(report_dir, PAGE, page.encode()))
+  files.append(write_file(report_dir, PAGE, page.encode()))
   return Comparison(text=text, files=tuple(files))
 
 
@@ -155,6 +156,7 @@ class _Part:
     pictures: file name -> caption and picture, all that it shows.
     private: what there is of private runs, see `_PRIVACY_FILES`.
     attacked: what there is of attacks with shadow models.
+    equal: what there is of networks at equal accuracy.
   """
 
   text: str
@@ -162,6 +164,7 @@ class _Part:
   pictures: Mapping[str, tuple[str, Figure]]
   private: privacy_page.Section | None
   attacked: attack_section.Section | None
+  equal: matched_page.Section | None
 
 
 def _part(
@@ -175,21 +178,33 @@ def _part(
     if found is not None:
       text += '\n' + found.text
       lines += [found.text, *_show(figures)]
-  if private is not None or attacked is not None:
+  equal, level = matched_page.section(group), {}
+  if equal is not None:
+    level = {
+      picture_file(name, 'at_equal_accuracy'): (matched_page.CAPTION, equal.figure)
+    }
+    lines += [equal.text, *_show(level)]
+  if any((private, attacked, equal)):
     lines += ['### All runs', '']
   shown = _group_pictures(group)
   for what, figure in more_pictures.items():
-    shown[f'{_slug(name)}-{what}.png'] = _CAPTIONS.get(what, what), figure
+    shown[picture_file(name, what)] = _CAPTIONS.get(what, what), figure
   return _Part(
     text=text,
     section='\n'.join([*lines, *_show(shown)]),
-    pictures={**beside[0], **beside[1], **shown},
+    pictures={**beside[0], **beside[1], **level, **shown},
     private=private,
     attacked=attacked,
+    equal=equal,
   )
 
 
-def _write(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
+def write_file(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
+  """Writes a file of a report and returns its path.
+
+  Raises:
+    UsageError: it cannot be written.
+  """
   try:
     write_atomically(folder / name, content)
   except OSError as error:
@@ -215,6 +230,11 @@ def _by_data_set(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
   for record in records:
     groups.setdefault(record.data.name, []).append(record)
   return groups
+
+
+def picture_file(data_set: str, name: str) -> str:
+  """Returns the name of the file that a picture of one data set's runs is in."""
+  return f'{_slug(data_set)}-{name}.png'
 
 
 def _slug(name: str) -> str:
@@ -243,6 +263,14 @@ def _csv_files(
   attacks = [part.attacked.table for part in parts if part.attacked]
   if attacks:
     frames['attacks.csv'] = pd.concat(attacks)
+  for what in ('values', 'means', 'pairs'):
+    equal = [
+      getattr(part.equal, what).assign(dataset=name)
+      for name, part in zip(groups, parts, strict=True)
+      if part.equal
+    ]
+    if equal:
+      frames[f'equal_{what}.csv'] = pd.concat(equal)
   return {
     file: tables.to_csv(frame) for file, frame in frames.items() if not frame.empty
   }
@@ -253,7 +281,7 @@ def _named(
 ) -> dict[str, tuple[str, Figure]]:
   """Returns file name -> caption and picture."""
   return {
-    f'{_slug(data_set)}-{name}.png': (_CAPTIONS[name], figure)
+    picture_file(data_set, name): (_CAPTIONS[name], figure)
     for name, figure in figures.items()
   }
 

@@ -21,6 +21,8 @@ SHARDED = 'sharded.json'
 # config.json says that a folder is a run: it goes last when one is cleared.
 OWN_FILES = (
   'result.json',
+  'report.html',
+  'exposed_images.npz',
   'metrics.csv',
   'privacy.jsonl',
   'examples.npz',

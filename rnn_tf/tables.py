@@ -130,15 +130,36 @@ def to_csv(frame: pd.DataFrame) -> str:
   return frame.to_csv(index=False, float_format='%.6g', lineterminator='\n')
 
 
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+  """Returns the table for readers: texts alone, and every row complete."""
+  return pd.DataFrame(
+    {**_run_cells(values), **_attack_cells(values)}
+    for values in frame.to_dict('records')
+  )
+
+
 def to_markdown(frame: pd.DataFrame) -> str:
   """Returns the table for readers, its columns aligned; a run's values stand once."""
-  rows, previous = [], None
-  for values in frame.to_dict('records'):
-    run = _run_cells(values)
-    again = values['run'] == previous
-    rows.append({**(dict.fromkeys(run, '') if again else run), **_attack_cells(values)})
-    previous = values['run']
-  return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) + '\n'
+  return aligned(readable(frame), frame[['run']], names=['run'])
+
+
+def aligned(
+  shown: pd.DataFrame, keys: pd.DataFrame, *, names: Sequence[str] = ()
+) -> str:
+  """Returns a readable table as Markdown, with what it repeats left out.
+
+  Args:
+    shown: texts; the columns before `attack` are left empty in a row whose keys are
+      those of the row above.
+    keys: as many rows.
+    names: the columns that hold names of runs, in which a bar parts no cells.
+  """
+  shown = shown.copy()
+  for name in names:
+    shown[name] = shown[name].str.replace('|', '\\|', regex=False)
+  again = (keys == keys.shift()).all(axis=1).to_numpy()
+  shown.loc[again, shown.columns[: shown.columns.get_loc('attack')]] = ''
+  return shown.to_markdown(index=False, disable_numparse=True) + '\n'
 
 
 def broken_guarantees(frame: pd.DataFrame) -> list[str]:
@@ -169,7 +190,7 @@ def _run_cells(values: dict[str, Any]) -> dict[str, str]:
   if best:
     best += f' ({values["best_epoch"]:.0f})'
   return {
-    'run': values['run'].replace('|', '\\|'),
+    'run': values['run'],
     'data set': values['dataset'],
     'model': values['model'],
     **({'epsilon (delta)': claim_cell(values)} if 'dp' in values else {}),

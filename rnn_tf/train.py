@@ -5,6 +5,7 @@ python -m rnn_tf.train --dataset=cifar10    LSTM on CIFAR-10
 """
 
 import pathlib
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -91,8 +92,10 @@ def summary(folder: RunFolder, *, data_dir: str | None) -> str:
       f'{figures["auc_high"]:.3f}], advantage {figures["advantage"]:.3f}'
     )
   lines += privacy_lines(result)
+  board = shlex.join(['tensorboard', '--logdir', str(folder.path.parent)])
   lines += [
     f'results: {folder}/ (pictures in {folder}/plots/)',
+    f'compare runs: {board}',
     f'next: python -m rnn_tf.infer --run={folder}'
     + (f' --data_dir={data_dir}' if data_dir else ''),
   ]

@@ -43,8 +43,12 @@ def main() -> None:
       return
     launch.LOG.info('%s', unlearning.describe(prepared))
     record = unlearning.unlearn(prepared)
+  from rnn_tf import run_page
+
+  page = run_page.write(run)
   print(deletion_page.text(record))
   print(f'results: {request.folder}/ (report.md, tables, pictures)')
+  print(f'page: {page}')
 
 
 def _by_its_own_name(run: RunFolder) -> RunFolder:

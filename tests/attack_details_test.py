@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 from absl.testing import absltest
 
@@ -54,6 +56,11 @@ class ModelsTest(absltest.TestCase):
     self.assertNotIn('| shadow 20', text)
     self.assertIn('mean of 64 shadows', text)
 
+  def test_for_readers_all_shadows_are_there(self):
+    frame = attack_details.shadows_readable(record(num_shadows=64))
+    self.assertEqual(list(frame['model'])[-2:], ['shadow 63', 'mean of 64 shadows'])
+    self.assertLen(frame, 1 + 64 + 1)
+
   def test_classes_have_what_they_learned_from_and_what_it_gives(self):
     found = record()
     frame = attack_details.class_table(found)
@@ -80,6 +87,24 @@ class ChecksTest(absltest.TestCase):
     self.assertEqual(list(frame['attack'][~frame['holds']]), ['lira'])
     self.assertEqual(attack_details.null_markdown(found).count('**no**'), 1)
     self.assertEmpty(attack_details.null_table(record(null_checks=False)))
+
+  def test_names_are_escaped_in_markdown_alone(self):
+    found = dataclasses.replace(record(), class_names=('a|b', 'one', 'two'))
+    for readable, markdown in (
+      (attack_details.class_readable(found), attack_details.class_markdown(found)),
+      (
+        attack_details.exposed_readable(found, 'lira'),
+        attack_details.exposed_markdown(found, 'lira'),
+      ),
+    ):
+      self.assertContainsSubset(readable['class'], found.class_names)
+      self.assertEqual('a|b' in set(readable['class']), 'a\\|b' in markdown)
+
+  def test_of_many_exposed_members_markdown_has_some(self):
+    found = record(exposed=30)
+    self.assertLen(attack_details.exposed_readable(found, 'lira'), 30)
+    text = attack_details.exposed_markdown(found, 'lira')
+    self.assertLen(text.splitlines(), 2 + 20)
 
   def test_exposed_members_are_named_with_those_they_would_drag_along(self):
     found = record()

@@ -84,6 +84,38 @@ class AttackTableTest(parameterized.TestCase):
     )
 
 
+class ReadableTest(absltest.TestCase):
+  def frame(self):
+    found = [record(run='a|b', label='one'), record(run='a|b', label='two', seed=1)]
+    return attack_tables.attack_table([*found, record(run='c', label='one')])
+
+  def test_every_row_says_all_that_it_is_of(self):
+    frame = self.frame()
+    shown = attack_tables.strength_readable(frame)
+    self.assertEqual(list(shown['run']), ['a|b'] * 8 + ['c'] * 4)
+    self.assertEqual(list(shown['label']), list(frame['label']))
+    gains = attack_tables.gain_readable(frame)
+    self.assertLen(gains, 3 * 12)
+    self.assertEqual(list(gains['label'])[::3], list(frame['label']))
+    self.assertFalse((gains[['run', 'label', 'attack']] == '').any(axis=None))
+
+  def test_markdown_has_the_same_cells_without_repetition(self):
+    frame = self.frame()
+    for readable, markdown in (
+      (attack_tables.strength_readable, attack_tables.strength_markdown),
+      (attack_tables.gain_readable, attack_tables.gain_markdown),
+    ):
+      rows = readable(frame).to_dict('records')
+      lines = markdown(frame).replace('a\\|b', 'a/b').splitlines()[2:]
+      self.assertLen(lines, len(rows))
+      for place, (row, line) in enumerate(zip(rows, lines, strict=True)):
+        cells = [cell.strip() for cell in line.split('|')[1:-1]]
+        for (name, value), cell in zip(row.items(), cells, strict=True):
+          if cell != value.replace('|', '/'):
+            # Left out, since the row above says it.
+            self.assertEqual((cell, value), ('', rows[place - 1][name]))
+
+
 class MarkdownTest(absltest.TestCase):
   def test_lower_bounds_are_rounded_down(self):
     found = [attack_tables.at_least(share) for share in (0.09999, 0.1, 0.0, 1.0)]

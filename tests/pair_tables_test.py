@@ -50,6 +50,16 @@ class PairsTableTest(TablesCase):
     self.assertEqual(text.count('private'), 1)
     self.assertLen({line.count('|') for line in text.splitlines()}, 1)
 
+  def test_readable_tables_have_complete_rows(self):
+    self.run_folder('pri|vate', privacy=fake_runs.private())
+    self.run_folder('plain')
+    shown = pair_tables.readable_pairs(self.pairs_frame())
+    self.assertEqual(list(shown['DP run']), ['pri|vate'] * 2)
+    self.assertEqual(list(shown['plain run']), ['plain'] * 2)
+    self.assertIn('pri\\|vate', pair_tables.pairs_markdown(self.pairs_frame()))
+    shown = pair_tables.readable_seeds(self.seeds_frame())
+    self.assertEqual(list(shown['epsilon (delta)']), ['3 (1e-05)'] * 2 + ['plain'] * 2)
+
   def test_an_unfinished_run_is_shown_with_its_epoch_and_what_it_has_spent(self):
     self.run_folder('private', privacy=fake_runs.private(), epochs=8, trained=5)
     self.run_folder('plain', epochs=8)

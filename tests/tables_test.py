@@ -41,6 +41,16 @@ class TableTest(fake_runs.RunsCase):
     self.assertLen({line.count('|') for line in text.splitlines()}, 1)
     self.assertEqual(text.count('digits-cnn2-s0'), 1)
 
+  def test_the_readable_table_names_the_run_in_every_row(self):
+    frame = tables.table([self.load('a|b')])
+    shown = tables.readable(frame)
+    self.assertEqual(list(shown['run']), ['a|b', 'a|b'])
+    self.assertEqual(list(shown['val acc']), ['0.7000', '0.7000'])
+    # In Markdown a bar parts cells, and the run's values stand once.
+    lines = tables.to_markdown(frame).splitlines()
+    self.assertIn('| a\\|b ', lines[2])
+    self.assertEqual(lines[3].split('|')[1].strip(), '')
+
   def test_unfinished_runs_and_older_reports_are_marked(self):
     text = tables.to_markdown(tables.table([self.load(epochs=8, trained=5)]))
     self.assertIn('5 of 8, unfinished', text)

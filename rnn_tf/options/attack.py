@@ -6,7 +6,7 @@ from absl import flags
 
 from rnn_tf import attack_config as config
 from rnn_tf.errors import UsageError, check_at_least, check_choice
-from rnn_tf.options import label, overwrite, target
+from rnn_tf.options import images, label, overwrite, target
 
 _ATTACK = flags.DEFINE_list(
   'attack', ['shadow'], f'Out of {", ".join(config.ATTACKS)}.'
@@ -23,12 +23,6 @@ _ANYTIME = flags.DEFINE_bool(
 )
 _NUM_EXPOSED = flags.DEFINE_integer(
   'num_exposed', 20, 'Most exposed members to list, for each attack.'
-)
-_EMBED_IMAGES = flags.DEFINE_bool(
-  'embed_images',
-  False,
-  'Also draw the most exposed members. Their images are training data: mind who reads '
-  'the picture.',
 )
 
 
@@ -65,7 +59,7 @@ def from_flags() -> AttackOptions:
       f'{", ".join(config.FLEET_ATTACKS)}'
     )
   check_at_least('num_exposed', _NUM_EXPOSED.value, 0)
-  if _EMBED_IMAGES.value and not _NUM_EXPOSED.value:
+  if images.from_flags() and not _NUM_EXPOSED.value:
     raise UsageError(
       '--embed_images: has no effect with --num_exposed=0, which lists nobody: leave '
       'one of them out'
@@ -76,7 +70,7 @@ def from_flags() -> AttackOptions:
     null_check=_NULL_CHECK.value,
     anytime=_ANYTIME.value,
     num_exposed=_NUM_EXPOSED.value,
-    embed_images=_EMBED_IMAGES.value,
+    embed_images=images.from_flags(),
     label=label.from_flags(),
     overwrite=overwrite.from_flags(),
   )

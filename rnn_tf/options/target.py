@@ -18,3 +18,8 @@ def from_flags() -> str:
   if not _RUN.value:
     raise UsageError('--run is missing: name a run, such as runs/digits-lstm-s0')
   return _RUN.value
+
+
+def optional() -> str | None:
+  """Returns the run's folder, None where --run is not given."""
+  return _RUN.value or None

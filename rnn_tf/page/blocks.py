@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-LEVELS = ('good', 'warning', 'bad', 'unknown')
-"""What a verdict amounts to; shown by a word and a sign, not by colour alone."""
+LEVELS = ('good', 'warning', 'bad', 'unknown', 'info')
+"""What a verdict amounts to; shown by a word and a sign, not by colour alone. `info` is
+no verdict on privacy."""
 
 SCALES = ('linear', 'log')
 
@@ -22,7 +23,10 @@ STYLES = ('line', 'dashed', 'points', 'steps')
 """How a series is drawn: joined points, the same dashed, points alone, or a staircase
 (between two points the value of the first)."""
 
-_NUMBER = re.compile(r'[-+−]?(\d+([.,]\d+)*|\.\d+)([eE][-+]?\d+)?')
+# A number that a text begins with; a version such as 2.21.0 is none.
+_NUMBER = re.compile(
+  r'[-+−]?(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d+)?([eE][-+]?\d+)?(?![\d.]*\d)'
+)
 _SLUG = re.compile(r'[^a-z0-9]+')
 
 

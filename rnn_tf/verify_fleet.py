@@ -1,0 +1,163 @@
+"""Shadow models read back, without the data set and without TensorFlow.
+
+They lie outside of a run's folder: where they are gone, what they have said of the run
+cannot be computed anew.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnn_tf.attacks.shadows import Shadows
+from rnn_tf.config import RunConfig, to_json
+from rnn_tf.fleets import membership
+from rnn_tf.run_files import RunFiles
+from rnn_tf.verify_checks import MissingError
+from rnn_tf.verify_ids import POOL, TEST, Examples, Labels
+
+FOLDER, FILE = 'fleets', 'fleet.json'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Fleet:
+  """Shadow models.
+
+  Attributes:
+    shadows: what they said at the target's last epoch.
+    seconds: that each took.
+  """
+
+  shadows: Shadows
+  seconds: tuple[float, ...]
+
+
+def find(run: RunFiles, name: str) -> RunFiles:
+  """Returns the folder of a fleet, where a command would have put it.
+
+  Args:
+    run: the run's folder.
+    name: of the fleet's folder.
+
+  Raises:
+    MissingError: it is in neither place.
+  """
+  beside = run.path.resolve().parent.parent
+  for place in (pathlib.Path(FOLDER), beside / FOLDER):
+    if (place / name / FILE).is_file():
+      return RunFiles(place / name)
+  raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there')
+
+
+def load(
+  fleet: RunFiles,
+  config: RunConfig,
+  examples: Examples,
+  *,
+  labels: Labels,
+  count: int,
+  class_count: int,
+) -> Fleet:
+  """Returns what shadow models said at the target's last epoch.
+
+  The labels of the population are those that the run's files tell, or below 0.
+
+  Args:
+    fleet: their folder.
+    config: the target's.
+    examples: the target's.
+    labels: of these.
+    count: shadow models, the first ones of the folder.
+    class_count: classes of the data set.
+
+  Raises:
+    MissingError: they are not the target's, or one is missing or damaged.
+  """
+  try:
+    stored = json.loads((fleet.path / FILE).read_text(encoding='utf-8'))
+    key, seed = stored['key'], int(stored['key']['members']['shadow_seed'])
+    _check_key(key, config)
+    members = _members(key['members'], examples, count=count, seed=seed)
+    rows = [_shadow(fleet, number, row) for number, row in enumerate(members)]
+  except (OSError, KeyError, TypeError, ValueError) as error:
+    raise MissingError(f'{fleet}: cannot be used ({error})') from error
+  pool = examples.pool
+  known = labels.of_ids(POOL, pool)
+  if (known < 0).any():
+    raise MissingError('the labels of the training pool are not all kept')
+  epoch = config.training.epochs
+  pools, populations = zip(
+    *(_outputs(fleet, n, epoch) for n in range(count)), strict=True
+  )
+  if pools[0].shape != (len(pool), class_count):
+    raise MissingError(f'{fleet}: cannot be used (of {len(pools[0])} examples)')
+  shadows = Shadows(
+    ids=pool,
+    labels=known,
+    usable=_usable(key['members'], examples),
+    members=members,
+    logits=np.stack(pools),
+    hidden=None,
+    population_labels=labels.of_ids(TEST, examples.test),
+    population_logits=np.stack(populations),
+    train_accuracy=np.array([row['train_accuracy'][str(epoch)] for row in rows]),
+    test_accuracy=np.array([row['test_accuracy'][str(epoch)] for row in rows]),
+  )
+  return Fleet(shadows=shadows, seconds=tuple(row['seconds'] for row in rows))
+
+
+def _check_key(key: Mapping[str, Any], config: RunConfig) -> None:
+  """Raises ValueError unless shadow models were made as the target was."""
+  training = to_json(config.training)
+  del training['seed']
+  expected = {'model': to_json(config.model), 'training': training}
+  for name, value in expected.items():
+    if key[name] != json.loads(json.dumps(value)):
+      raise ValueError(f'another {name} than that of the run')
+  if key['data']['dataset'] != config.data.dataset:
+    raise ValueError('another data set than that of the run')
+
+
+def _usable(key: Mapping[str, Any], examples: Examples) -> np.ndarray:
+  if key['shadow_split'] == 'disjoint':
+    return ~np.isin(examples.pool, examples.train)
+  return np.ones(len(examples.pool), bool)
+
+
+def _members(
+  key: Mapping[str, Any], examples: Examples, *, count: int, seed: int
+) -> np.ndarray:
+  """Returns the membership matrix that follows from a fleet's seed."""
+  usable = _usable(key, examples)
+  if key['shadow_split'] == 'half':
+    return membership.half(count, len(usable), seed=seed)
+  size = int(key['shadow_train_size'])
+  return membership.disjoint(count, usable, train_size=size, seed=seed)
+
+
+def _shadow(fleet: RunFiles, number: int, row: np.ndarray) -> dict[str, Any]:
+  """Reads what is known of a shadow; raises ValueError where its files are others."""
+  name = f'shadow-{number:04d}'
+  info = json.loads((fleet.path / f'{name}.json').read_text(encoding='utf-8'))
+  with open(fleet.path / f'{name}.npz', 'rb') as file:
+    found = hashlib.file_digest(file, 'sha256').hexdigest()
+  if found != info['sha256']:
+    raise ValueError(f'{name}.npz does not have its checksum')
+  packed = hashlib.sha256(np.packbits(row).tobytes()).hexdigest()[:16]
+  if packed != info['members']:
+    raise ValueError(f'{name} is of other examples')
+  return info
+
+
+def _outputs(fleet: RunFiles, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a shadow's logits on the pool and on the population."""
+  name = f'shadow-{number:04d}.npz'
+  try:
+    with np.load(fleet.path / name, allow_pickle=False) as file:
+      return file[f'epoch-{epoch:04d}/pool'], file[f'epoch-{epoch:04d}/population']
+  except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+    raise MissingError(f'{fleet}/{name}: {error}') from error
