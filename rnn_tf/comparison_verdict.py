@@ -53,6 +53,12 @@ def headline(records: Sequence[RunRecord]) -> blocks.Verdict:
       figures += _figures(found, f'{name}: ' * several)
       points += [f'{plain(name)}: ' * several + point for point in _points(found)]
   known = bool(figures)
+  if known:
+    tries = sum(len(last_results(record)) for record in records)
+    points.append(
+      'The strongest attack of a run is that with the highest AUC: of '
+      f'{counted(tries, "result")} in all, picked in hindsight.'
+    )
   figures += _held(records, len(broken))
   return blocks.Verdict(
     level='bad' if broken else 'info' if known else 'unknown',
@@ -92,13 +98,9 @@ def _interval(result: AttackResult) -> str:
   return f'{result.auc:.3f} [{result.auc_low:.3f}, {result.auc_high:.3f}]'
 
 
-def _tries(found: Sequence[Strongest]) -> int:
-  return sum(len(last_results(record)) for record, _ in found)
-
-
 def _sentence(found: Sequence[Strongest]) -> str:
   """Returns who leaks most, in plain words."""
-  tries = _tries(found)
+  tries = sum(len(last_results(record)) for record, _ in found)
   # Attacks that are trained may lie higher by chance, and need not be the strongest.
   beyond = any(
     result.auc - 0.5 > guessing_limit(result.auc_null_half_width, tries)
@@ -138,10 +140,7 @@ def _figures(found: Sequence[Strongest], said: str) -> list[blocks.Figure]:
 
 def _points(found: Sequence[Strongest]) -> list[str]:
   """Says what the order of the runs is worth, in Markdown."""
-  lines = [
-    f'The strongest attack of a run is that with the highest AUC: of '
-    f'{counted(_tries(found), "result")} in all, picked in hindsight.'
-  ]
+  lines = []
   (most, first), (least, last) = found[0], found[-1]
   if len(found) > 1:
     worth = 'do not overlap'

@@ -74,6 +74,8 @@ class Levels:
     criterion: a name out of `CRITERIA`.
     ranges: network -> lowest and highest value that all its runs cover, None where
       they cover none.
+    extents: network -> lowest and highest value that some run of it covers, None where
+      none is known.
     shared_by: networks that share the range that the levels are from.
     shared: that range; None where no two networks share one.
     values: the levels, rising; empty without a shared range.
@@ -81,6 +83,7 @@ class Levels:
 
   criterion: str
   ranges: Mapping[str, tuple[float, float] | None]
+  extents: Mapping[str, tuple[float, float] | None]
   shared_by: tuple[str, ...]
   shared: tuple[float, float] | None
   values: tuple[float, ...]
@@ -217,7 +220,8 @@ def choose_levels(networks: Sequence[Network], criterion: str) -> Levels:
     networks: with different names.
     criterion: a name out of `CRITERIA`.
   """
-  ranges = {network.name: _range(network, criterion) for network in networks}
+  ends = {network.name: _ends(network, criterion) for network in networks}
+  ranges = {name: _common(each) for name, each in ends.items()}
   known = {name: ends for name, ends in ranges.items() if ends is not None}
   best: tuple[int, float, tuple[str, ...]] = (1, 0.0, ())
   for start, _ in known.values():
@@ -235,18 +239,31 @@ def choose_levels(networks: Sequence[Network], criterion: str) -> Levels:
   return Levels(
     criterion=criterion,
     ranges=ranges,
+    extents={name: _extent(each) for name, each in ends.items()},
     shared_by=best[2],
     shared=shared,
     values=_spread(*shared) if shared else (),
   )
 
 
-def _range(network: Network, criterion: str) -> tuple[float, float] | None:
-  each = [covered(course.criteria[criterion]) for course in network.courses]
-  if not each or None in each:
+def _ends(network: Network, criterion: str) -> list[tuple[float, float] | None]:
+  return [covered(course.criteria[criterion]) for course in network.courses]
+
+
+def _common(ends):
+  """Returns what all runs cover."""
+  if not ends or None in ends:
     return None
-  low, high = max(ends[0] for ends in each), min(ends[1] for ends in each)
+  low, high = max(low for low, _ in ends), min(high for _, high in ends)
   return (low, high) if low <= high else None
+
+
+def _extent(ends):
+  """Returns what some run covers."""
+  known = [each for each in ends if each is not None]
+  if not known:
+    return None
+  return min(low for low, _ in known), max(high for _, high in known)
 
 
 def _shared(ranges, names):

@@ -18,6 +18,7 @@ from rnn_tf.matched_text import (
   missing,
   networks_markdown,
   pairs_markdown,
+  range_text,
 )
 from rnn_tf.records import RunRecord
 
@@ -147,7 +148,7 @@ def _about_levels(levels: Levels, *, asked: bool) -> str:
   """Says which networks share a range, and which do not."""
   if asked:
     return 'Levels as asked for.'
-  ranges = {name: f'{name} ({ends_text(ends)})' for name, ends in levels.ranges.items()}
+  ranges = {name: f'{name} ({range_text(levels, name)})' for name in levels.ranges}
   if levels.shared is None:
     return (
       f'No two networks share a range of {matched.LEAST_RANGE:g} or more: '

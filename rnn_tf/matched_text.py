@@ -31,7 +31,7 @@ def networks_markdown(networks: Sequence[Network], chosen: Mapping[str, Levels])
       'parameters': f'{network.parameters:,}',
       'seeds': f'{len(network.courses)}',
       **{
-        f'{NAMES[name]}, of all seeds': ends_text(levels.ranges[network.name])
+        f'{NAMES[name]}, of all seeds': range_text(levels, network.name)
         for name, levels in chosen.items()
       },
     }
@@ -40,9 +40,17 @@ def networks_markdown(networks: Sequence[Network], chosen: Mapping[str, Levels])
   return _markdown(rows)
 
 
-def ends_text(ends: tuple[float, float] | None) -> str:
-  """Returns a range, or `none`."""
-  return 'none' if ends is None else f'{ends[0]:.3f} to {ends[1]:.3f}'
+def range_text(levels: Levels, network: str) -> str:
+  """Returns what all runs of a network cover, or else what some do, in words."""
+  ends, extent = levels.ranges[network], levels.extents[network]
+  if ends is not None:
+    return ends_text(ends)
+  return 'unknown' if extent is None else f'none, some in {ends_text(extent)}'
+
+
+def ends_text(ends: tuple[float, float]) -> str:
+  """Returns `0.500 to 0.600`."""
+  return f'{ends[0]:.3f} to {ends[1]:.3f}'
 
 
 def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
@@ -51,6 +59,8 @@ def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 def findings(means: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
   """Returns a sentence an attack on the highest level, and one on all levels.
+
+  Where it is not the gap that is equal, a sentence says how large it is there.
 
   Args:
     means: of one criterion, see `matched_tables.means_table`.
@@ -74,7 +84,18 @@ def findings(means: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
       apart = (judged['verdict'] != SAME).sum()
       line += f'; {apart} of {len(judged)} pairs told apart'
     lines.append(f'{line}.')
-  return lines + _mixed(pairs)
+  return lines + _gaps(top) + _mixed(pairs)
+
+
+def _gaps(top: pd.DataFrame) -> list[str]:
+  """Says the gap of the networks at a level of something else."""
+  there = top.drop_duplicates('network').dropna(subset='gap')
+  if there.empty or there['criterion'].iloc[0] == 'gap':
+    return []
+  there = there.sort_values('gap', ascending=False, kind='stable')
+  gaps = zip(there['network'], there['gap'], strict=True)
+  shown = ', '.join(f'{number(gap)} for {name}' for name, gap in gaps)
+  return [f'- Their gap is {shown} there.']
 
 
 def _mixed(pairs: pd.DataFrame) -> list[str]:

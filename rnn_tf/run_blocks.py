@@ -222,16 +222,22 @@ def stopping_table(
   if any(each.unreachable for each in advice):
     note += f' An advantage of {most:g} is below that in some run: unreachable there '
     note += 'except by luck.'
+  frame = pd.DataFrame(map(_advice_cells, advice))
+  if all(each.chosen for each in advice):
+    frame = frame.drop(columns='lowest advantage')
   return blocks.table(
     name,
-    pd.DataFrame(map(_advice_cells, advice)),
+    frame,
     title=f'Where to stop for an advantage of at most {most:g}',
     note=note,
   )
 
 
 def _advice_cells(advice: Recommendation) -> dict[str, str]:
-  names = ('test accuracy', 'advantage', 'guesses, 95%', 'AUC [95% interval]')
+  names = (
+    *('test accuracy', 'advantage', 'guesses, 95%', 'lowest advantage'),
+    'AUC [95% interval]',
+  )
   cells = {'run': advice.run, 'stop after epoch': 'none', **dict.fromkeys(names, '')}
   if advice.chosen is not None:
     strongest, found = advice.chosen.by_advantage, advice.chosen.by_auc
@@ -244,8 +250,7 @@ def _advice_cells(advice: Recommendation) -> dict[str, str]:
     }
   if advice.null_advantage is not None:
     cells['guesses, 95%'] = f'{advice.null_advantage:.4f}'
-  lowest = ''
   if advice.lowest is not None:
-    strongest = advice.lowest.by_advantage
-    lowest = f'{strongest.advantage:.4f} (epoch {advice.lowest.epoch})'
-  return {**cells, 'lowest advantage': lowest}
+    lowest = advice.lowest.by_advantage
+    cells['lowest advantage'] = f'{lowest.advantage:.4f} (epoch {lowest.epoch})'
+  return cells

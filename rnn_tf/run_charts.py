@@ -1,5 +1,6 @@
 """Charts of privacy against utility, and of ROCs: of one run, or of several."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 
@@ -57,15 +58,14 @@ def privacy_vs_utility(
     None where no epoch has both a report and a test accuracy.
   """
   epochs = {record.name: stopping.by_epoch(record) for record in records}
-  points = [each for found in epochs.values() for each in found]
+  points = list(itertools.chain(*epochs.values()))
   if not points:
     return None
   found, alone = lines(records), len(records) == 1
-  front = [
-    points[i] for i in stopping.pareto_front((p.accuracy, p.by_auc.auc) for p in points)
-  ]
-  results = [r for record in records for r in _all_results(record)]
+  places = stopping.pareto_front((each.accuracy, each.by_auc.auc) for each in points)
+  front = [points[place] for place in places]
   accuracies = [each.accuracy for each in points]
+  results = [r for record in records for r in _all_results(record)]
   shown = [
     # What comes first is drawn on top.
     series('Pareto front', [_path('', front)], style='dashed'),
@@ -85,8 +85,8 @@ def privacy_vs_utility(
     name='privacy-vs-utility',
     title='AUC' + ' of the strongest attack' * (not alone) + ' against test accuracy',
     description=f'Attack AUC against test accuracy. {_about_front(front)} '
-    f'{counted(len(points), "epoch")} of {counted(len(records), "run")} in all. Last '
-    f'epochs: {listed([_about_last(line, epochs) for line in found])}.',
+    f'{counted(len(points), "epoch")} of {counted(len(records), "run")} in all. Last: '
+    f'{listed([_about_last(line, epochs) for line in found])}.',
     x=padded_axis('test accuracy', accuracies),
     y=blocks.Axis(label='AUC' if alone else 'AUC of the strongest attack'),
     series=tuple(each for each in shown if each is not None),

@@ -36,6 +36,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.page import blocks, figures
 from rnn_tf.page.render import render
 from rnn_tf.records import RunRecord, load_run
+from rnn_tf.run_lines import plain
 from rnn_tf.runs import RunFolder
 
 LOG = logging.getLogger('rnn_tf')
@@ -47,6 +48,9 @@ MAX_ADVANTAGE = 0.1
 
 EXPOSED = 12
 """Most exposed members that are listed."""
+
+MOST_AUDITS = 4
+"""Audits of deletions that are shown in full; more would make the page too large."""
 
 
 def write(folder: RunFolder, *, max_advantage: float | None = None) -> pathlib.Path:
@@ -164,12 +168,13 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
     *([advice.text] if record.results else []),
     *deletion_blocks.headline(parts.deletions),
     *(f'Not shown: {line}' for line in parts.unread),
+    *_folded(parts),
   ]
   sections = [
     *_training(record, advice),
     *_exposed(record, parts.images),
     *attack_blocks.sections(parts.attacks, base='', images=parts.images or None),
-    *deletion_blocks.sections(parts.deletions, base=''),
+    *deletion_blocks.sections(parts.deletions[:MOST_AUDITS], base=''),
     _made(record, parts),
   ]
   return blocks.Page(
@@ -181,6 +186,14 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
     settings={'kind': 'run', 'max_advantage': max_advantage},
     version=rnn_tf.__version__,
   )
+
+
+def _folded(parts: Parts) -> list[str]:
+  """Names the audits that the page has no room for."""
+  return [
+    f'Audit {plain(audit.label)}: in full in `deletions/{audit.label}/report.md`.'
+    for audit in parts.deletions[MOST_AUDITS:]
+  ]
 
 
 def most_exposed(record: RunRecord) -> tuple[str | None, tuple[Exposed, ...]]:

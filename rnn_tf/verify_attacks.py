@@ -79,7 +79,7 @@ def _fleet(
   if key not in known:
     known.clear()
     known[key] = verify_fleet.load(
-      verify_fleet.find(record.folder, attack.fleet_name),
+      verify_fleet.find(record.folder, attack.fleet_name, command=attack.command),
       record.config,
       examples,
       labels=labels,
@@ -90,8 +90,9 @@ def _fleet(
 
 
 def _case(record: RunRecord, attack: AttackRecord) -> Case | None:
-  base, report = f'{FOLDER}/{attack.label}', attack.report()
-  if report is None:
+  """Puts an attack and its scores together; None where these were not kept."""
+  base = f'{FOLDER}/{attack.label}'
+  if not (attack.folder.path / SCORES).exists():
     return None
   of = verify_scores.kept(
     record.folder,

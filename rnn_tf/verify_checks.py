@@ -51,6 +51,8 @@ class Check:
     """One line for a reader."""
     if self.text:
       return f'{self.subject}: {self.figure}: {self.text}'
+    if self.ok and self.stored is None and self.recomputed is None:
+      return f'{self.subject}: {self.figure}: right'
     verb = 'is' if self.ok else 'is not what the stored data say:'
     return (
       f'{self.subject}: {self.figure} {verb} {_shown(self.stored)}'

@@ -216,8 +216,9 @@ def _audited_anew(study: Study, forgets: _Forgets) -> _Again:
 
 
 def _fleet(study: Study) -> Fleet:
+  name, command = str(study.deletion.fleet_name), study.deletion.command
   return verify_fleet.load(
-    verify_fleet.find(study.run.folder, str(study.deletion.fleet_name)),
+    verify_fleet.find(study.run.folder, name, command=command),
     study.run.config,
     study.examples,
     labels=study.labels,

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from rnn_tf.verify_checks import MissingError
 from rnn_tf.verify_ids import POOL, TEST, Examples, Labels
 
 FOLDER, FILE = 'fleets', 'fleet.json'
+
+_FLAG = re.compile(r'--(?:fleet_dir|shadow_fleet)[= ](\S+)')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,20 +39,25 @@ class Fleet:
   seconds: tuple[float, ...]
 
 
-def find(run: RunFiles, name: str) -> RunFiles:
-  """Returns the folder of a fleet, where a command would have put it.
+def find(run: RunFiles, name: str, *, command: str) -> RunFiles:
+  """Returns the folder of a fleet, where a command has put or found it.
 
   Args:
     run: the run's folder.
     name: of the fleet's folder.
+    command: the command line that used it.
 
   Raises:
-    MissingError: it is in neither place.
+    MissingError: it is not there any more.
   """
   beside = run.path.resolve().parent.parent
-  for place in (pathlib.Path(FOLDER), beside / FOLDER):
-    if (place / name / FILE).is_file():
-      return RunFiles(place / name)
+  places = [pathlib.Path(FOLDER) / name, beside / FOLDER / name]
+  named = _FLAG.search(command)
+  if named and pathlib.Path(named[1]).resolve().name == name:
+    places.insert(0, pathlib.Path(named[1]))
+  for place in places:
+    if (place / FILE).is_file():
+      return RunFiles(place)
   raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there')
 
 

@@ -76,7 +76,8 @@ class HeadlineTest(fake_runs.RunsCase):
     self.assertStartsWith(verdict.headline, 'digits: a leaks: AUC ')
     self.assertIn('; other: no attack on any run', verdict.headline)
     self.assertEqual(verdict.points[0], comparison_verdict.APART)
-    self.assertStartsWith(verdict.points[1], 'digits: ')
+    self.assertStartsWith(verdict.points[1], 'other: The intervals of c and b')
+    self.assertIn('of 6 results in all', verdict.points[2])
     self.assertEqual(
       [figure.label for figure in verdict.figures],
       [

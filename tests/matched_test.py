@@ -90,6 +90,7 @@ class ChooseLevelsTest(parameterized.TestCase):
     other = fake_networks.network('other', member=(0.0, 1.0))
     levels = matched.choose_levels([spread, other], 'member_accuracy')
     self.assertEqual(levels.ranges['spread'], (0.4, 0.6))
+    self.assertEqual(levels.extents['spread'], (0.2, 0.9))
     self.assertEqual(levels.shared, (0.4, 0.6))
 
   def test_without_a_range_of_all_it_is_that_of_the_most_networks(self):
@@ -106,6 +107,7 @@ class ChooseLevelsTest(parameterized.TestCase):
     blind = fake_networks.network('blind', gap=[np.nan] * 3)
     levels = matched.choose_levels([blind, fake_networks.network()], 'gap')
     self.assertIsNone(levels.ranges['blind'])
+    self.assertIsNone(levels.extents['blind'])
     self.assertIsNone(levels.shared)
 
   def test_the_choice_is_the_best_of_all_sets_of_networks(self):

@@ -34,6 +34,15 @@ class FindingsTest(TextCase):
     )
     self.assertIn("the lr attack's AUC is 0.725 for gru, 0.651 for cnn2", lr)
 
+  def test_where_something_else_is_equal_they_say_the_gap(self):
+    other = fake_networks.network('mlp', recurrent=False, gap=(0.0, 0.05, 0.1))
+    networks = [*self.networks, other]
+    lines = self.findings(networks, {'member_accuracy': [0.5, 0.7]})
+    self.assertIn('At an accuracy on members of 0.700', lines[0])
+    self.assertEqual(
+      lines[2], '- Their gap is 0.150 for gru, 0.150 for cnn2, 0.075 for mlp there.'
+    )
+
   def test_recurrent_networks_are_counted_against_feed_forward_ones(self):
     self.assertEqual(
       self.findings()[-1],
@@ -71,6 +80,21 @@ class MarkdownTest(TextCase):
     self.assertEqual(head[-1], 'gap, of all seeds')
     self.assertEqual(gru, ['gru', 'recurrent', '1,000', '3', '0.000 to 0.200'])
     self.assertEqual(cnn[:2], ['cnn2', 'feed-forward'])
+
+  def test_a_network_whose_seeds_share_no_range_has_the_extent_of_them_all(self):
+    apart = matched.Network(
+      name='apart',
+      recurrent=True,
+      parameters=1,
+      courses=(
+        fake_networks.course(gap=(0.1, 0.12, 0.11)),
+        fake_networks.course(gap=(0.2, 0.25, 0.3)),
+      ),
+    )
+    blind = fake_networks.network('blind', gap=[float('nan')] * 3)
+    levels = matched.choose_levels([apart, blind], 'gap')
+    texts = [matched_text.range_text(levels, name) for name in ('apart', 'blind')]
+    self.assertEqual(texts, ['none, some in 0.100 to 0.300', 'unknown'])
 
   def test_means_stand_by_level_and_network_with_all_attacks(self):
     _, means, _ = self.frames()

@@ -150,6 +150,7 @@ class StoppingTableTest(fake_runs.RunsCase):
       f'{lowest.by_advantage.advantage:.4f} (epoch {lowest.epoch})',
     )
     self.assertNotIn('unreachable', table.note)
+    self.assertNotIn('lowest advantage', run_blocks.stopping_table(advice[:1]).columns)
 
   def test_less_than_guesses_show_is_called_unreachable(self):
     advice = stopping.recommend(self.load(), max_advantage=0.001)

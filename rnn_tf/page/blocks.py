@@ -23,9 +23,9 @@ STYLES = ('line', 'dashed', 'points', 'steps')
 """How a series is drawn: joined points, the same dashed, points alone, or a staircase
 (between two points the value of the first)."""
 
-# A number that a text begins with; a version such as 2.21.0 is none.
+# A number that a text begins with; a version such as 2.21.0 or a checksum is none.
 _NUMBER = re.compile(
-  r'[-+−]?(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d+)?([eE][-+]?\d+)?(?![\d.]*\d)'
+  r'[-+\u2212]?(\d{1,3}(,\d{3})+|\d+|(?=\.\d))(\.\d+)?([eE][-+]?\d+)?(?!\w|\.\d)'
 )
 _SLUG = re.compile(r'[^a-z0-9]+')
 
@@ -44,7 +44,8 @@ class Axis:
     scale: one of `SCALES`; on `log` values of 0 and below are left out.
     low: where it begins, None to let the data decide.
     high: where it ends, None likewise.
-    categories: the names of the places 0, 1, 2 and so on; empty for numbers.
+    categories: the names of the places 0, 1, 2 and so on, on a vertical axis from the
+      top; empty for numbers.
   """
 
   label: str
@@ -66,7 +67,7 @@ class Series:
     name: for the legend.
     x: (n,) numbers; places where the axis has categories.
     y: (n,) numbers; None or NaN is a gap.
-    low: (n,) lower ends of intervals, shown as a band or as bars; None without any.
+    low: (n,) lower ends of intervals of y, a band or bars; None without any.
     high: (n,) upper ends of them.
     style: one of `STYLES`.
     color: which of the page's colours, from 0; series of one colour belong together.
@@ -251,7 +252,7 @@ def _cell(value: Any) -> Cell:
     return Cell(text='')
   text = str(value).replace('**', '').replace('`', '')
   found = _NUMBER.match(text.lstrip('~<>≥≤ '))
-  number = found and float(found[0].replace(',', '').replace('−', '-'))
+  number = found and float(found[0].replace(',', '').replace('\u2212', '-'))
   return Cell(text=text, value=number if found else None)
 
 

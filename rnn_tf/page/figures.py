@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_tf.errors import UsageError
-
-GENERATOR = 'rnn_tf '
-"""What the generator of a page begins with; the version follows."""
+from rnn_tf.page.names import GENERATOR, Names
 
 _TEXTS = (
   *('h1', 'h2', 'p', 'li', 'dt', 'dd', 'pre', 'figcaption', 'summary', 'td', 'th'),
@@ -121,19 +119,31 @@ class _Reader(html.parser.HTMLParser):
     self.texts: list[str] = []
     self.complete = False
     self._open: list[_Open] = []
+    self._names = Names()
+    # Of the table that is being read: its name, headings, and the row's cells so far.
+    self._table: str | None = None
+    self._heads = False
+    self._columns: list[str] = []
+    self._row: list[str] = []
 
   def handle_starttag(self, tag, attrs):
     values = {name: value or '' for name, value in attrs}
     if tag == 'meta' and values.get('name') == 'generator':
       generator = values.get('content', '')
-      if generator.startswith(GENERATOR):
-        self.version = generator.removeprefix(GENERATOR)
+      if generator.startswith(f'{GENERATOR} '):
+        self.version = generator.removeprefix(f'{GENERATOR} ')
     elif tag == 'a':
       for kind, found in (('data-chart', self.charts), ('data-table', self.tables)):
         if kind in values:
           found[values[kind]] = _decoded(values.get('href', ''))
     elif tag == 'canvas':
       self.texts.append(values.get('aria-label', ''))
+    elif tag == 'table':
+      self._table, self._columns = values.get('data-name'), []
+    elif tag in ('thead', 'tbody'):
+      self._heads = tag == 'thead'
+    elif tag == 'tr':
+      self._row = []
     if tag in _TEXTS or tag in _LEFT_OUT:
       kept = tag in _TEXTS and values.get('class') != 'links'
       kept = kept and all(each.kept for each in self._open)
@@ -155,12 +165,27 @@ class _Reader(html.parser.HTMLParser):
     text = ''.join(ended.parts)
     if tag == 'script' and ended.number is not None:
       self.settings = text
+    elif tag in ('td', 'th') and self._table is not None:
+      self._cell(text.strip())
     elif ended.number is not None:
       if ended.number in self.numbers:
         raise ValueError(f'two numbers are named {ended.number}')
       self.numbers[ended.number] = text.strip()
-    elif ended.kept and tag not in ('td', 'th') and text.strip():
+    elif ended.kept and text.strip():
       self.texts.append(text.strip())
+
+  def _cell(self, text: str) -> None:
+    """Takes a cell: a column's heading, a row's, or a number."""
+    if self._heads:
+      self._columns.append(text)
+      return
+    self._row.append(text)
+    if len(self._row) > len(self._columns):
+      raise ValueError(f'a row of {self._table} is too long')
+    if len(self._row) > 1:
+      place = len(self._row) - 1
+      name = self._names(self._table, self._row[0], self._columns[place])
+      self.numbers[name] = text
 
 
 def _decoded(address: str) -> str:

@@ -22,9 +22,7 @@ from PIL import Image
 
 from rnn_tf.page import blocks
 from rnn_tf.page.blocks import Cell, Chart, Details, Images, Page, Table
-
-GENERATOR = 'rnn_tf'
-"""What the page says made it, followed by the version."""
+from rnn_tf.page.names import GENERATOR, Names
 
 RESERVED = ('contents', 'settings', 'verdict')
 """Names that the page itself uses."""
@@ -38,10 +36,10 @@ _KINDS = {
   blocks.Text: 'text',
 }
 _WORDS = {
-  'good': 'Good',
-  'warning': 'Warning',
-  'bad': 'Bad',
-  'unknown': 'Unknown',
+  'good': 'Nothing found',
+  'warning': 'Leaks a little',
+  'bad': 'Leaks',
+  'unknown': 'Not known',
   'info': 'For information',
 }
 # Besides emphasis, code and lists everything in Markdown is a text: a name that holds
@@ -86,7 +84,7 @@ def render(page: Page) -> str:
     'sort_value': _sort_value,
     'split_interval': lambda text: text.partition(' [')[::2],
   }
-  environment.globals['number_name'] = _Names()
+  environment.globals['number_name'] = Names()
   scripts = [_file('chart.umd.min.js'), _file('charts.js') + _file('report.js')]
   return environment.get_template('report.html.j2').render(
     page=page,
@@ -98,23 +96,6 @@ def render(page: Page) -> str:
     hashes=[_hash(script) for script in scripts],
     licence=markupsafe.Markup(_file('chart.LICENSE.md')),
   )
-
-
-class _Names:
-  """Gives each number of a page a name of its own, in the order of the page."""
-
-  def __init__(self):
-    self._taken: set[str] = set()
-
-  def __call__(self, *parts: str) -> str:
-    """Returns the parts joined by slashes; the second of a name gets ` #2`."""
-    first = name = '/'.join(' '.join(part.split()) for part in parts)
-    count = 1
-    while name in self._taken:
-      count += 1
-      name = f'{first} #{count}'
-    self._taken.add(name)
-    return name
 
 
 def _file(name: str) -> str:

@@ -100,7 +100,7 @@ class RefusedTest(parameterized.TestCase):
     ('id="settings"', 'id="other"'),
     ('data:text/csv;base64,', 'data:text/csv;base64,!'),
     ('data:text/csv;base64,', 'https://example.org/'),
-    ('attacks/lira/AUC', 'attacks/threshold/AUC'),
+    ('</td></tr>', '</td><td>1</td></tr>'),
     ('</dl>', '<p></dl>'),
   )
   def test_a_page_that_was_changed_into_nonsense_is_damaged(self, old, new):

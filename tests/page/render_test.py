@@ -14,7 +14,7 @@ import pandas as pd
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-from rnn_tf.page import blocks, render
+from rnn_tf.page import blocks, figures, render
 from tests.page import sample_page
 
 AXIS = blocks.Axis(label='x')
@@ -209,7 +209,7 @@ class MarkdownTest(parameterized.TestCase):
 
 class NumbersTest(absltest.TestCase):
   def names(self, *parts):
-    return Tags(render.render(page(*parts))).values('data-name')
+    return list(figures.read(render.render(page(*parts))).numbers)
 
   def test_each_cell_is_named_by_table_row_and_column(self):
     names = self.names(table([('a', 1), ('b\nc', 2), ('a', 3), ('a', 4)]))

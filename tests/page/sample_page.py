@@ -226,7 +226,7 @@ def heat_map() -> blocks.Table:
     'strength-by-shadows',
     frame,
     title='AUC by training length and shadow models',
-    description='The darker a cell, the stronger the attack.',
+    description='The stronger the colour, the stronger the attack.',
     low=0.5,
     high=0.8,
     picture='plots/heat.png',
