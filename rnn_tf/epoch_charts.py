@@ -27,7 +27,7 @@ from rnn_tf.run_lines import (
 )
 from rnn_tf.stopping import Recommendation
 
-_EPOCHS = 400
+_EPOCHS = 120
 """Epochs of all runs that are shown in full; of more every second, or fewer."""
 
 

@@ -57,12 +57,15 @@ class Network:
     name: that no other network has.
     recurrent: whether it reads an image as a sequence.
     parameters: weights of the network.
+    flags: what it was trained with that others were not, such as `--epochs=60`; empty
+      where there is nothing.
     courses: finished runs with a report, one a seed.
   """
 
   name: str
   recurrent: bool
   parameters: int
+  flags: str
   courses: tuple[Course, ...]
 
 
@@ -102,30 +105,42 @@ def find(records: Iterable[RunRecord], *, least_seeds: int = 1) -> list[Network]
   Raises:
     UsageError: the scores of a run are damaged.
   """
-  groups = seed_groups.find(records)
-  # `plain --model=gru`: the network says enough.
-  names = [
-    name.removeprefix('plain ').removeprefix('--model=')
-    for name in seed_groups.names(groups)
+  chosen = {group: _one_a_seed(group) for group in seed_groups.find(records)}
+  groups = [group for group, runs in chosen.items() if len(runs) >= least_seeds]
+  networks = [
+    Network(
+      name=name,
+      recurrent='sequence' in MODEL_FIELDS[group.config.model.model],
+      parameters=group.records[0].parameters,
+      flags=flags,
+      courses=tuple(course(record) for record in chosen[group]),
+    )
+    for group, name, flags in zip(groups, *_names(groups), strict=True)
   ]
-  networks = []
-  for group, name in zip(groups, names, strict=True):
-    used: dict[tuple[int, int], RunRecord] = {}
-    for record in group.finished:
-      if record.results:
-        used.setdefault(_seed(record), record)
-    if len(used) >= least_seeds:
-      networks.append(_network(group, name, list(used.values())))
   return sorted(networks, key=lambda network: not network.recurrent)
 
 
-def _network(group: Group, name: str, records: Sequence[RunRecord]) -> Network:
-  return Network(
-    name=name,
-    recurrent='sequence' in MODEL_FIELDS[group.config.model.model],
-    parameters=group.records[0].parameters,
-    courses=tuple(course(record) for record in records),
-  )
+def _one_a_seed(group: Group) -> list[RunRecord]:
+  """Returns the finished runs with a report, of each seed the first."""
+  used: dict[tuple[int, int], RunRecord] = {}
+  for record in group.finished:
+    if record.results:
+      used.setdefault(_seed(record), record)
+  return list(used.values())
+
+
+def _names(groups: Sequence[Group]) -> tuple[list[str], list[str]]:
+  """Returns names, as short as may be, and the flags that are not in them."""
+  labels = [group.config.model.label() for group in groups]
+  private = any(group.config.privacy.dp for group in groups)
+  if private or len(set(labels)) < len(labels):
+    names = [name.removeprefix('plain ') for name in seed_groups.names(groups)]
+    return names, [''] * len(names)
+  flags = [each.split(' ') for each in seed_groups.other_flags(groups)]
+  others = [
+    ' '.join(flag for flag in each if not flag.startswith('--model=')) for each in flags
+  ]
+  return labels, others
 
 
 def _seed(record: RunRecord) -> tuple[int, int]:

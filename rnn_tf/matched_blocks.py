@@ -7,7 +7,7 @@ import pandas as pd
 from rnn_tf import tables
 from rnn_tf.matched import CRITERIA
 from rnn_tf.matched_page import HEADING, Section
-from rnn_tf.matched_text import NAMES, findings, level_text, number
+from rnn_tf.matched_text import NAMES, findings, level_text
 from rnn_tf.page import blocks
 
 _ABOUT = (
@@ -33,21 +33,6 @@ def section(found: Section, *, name: str, picture: str | None) -> blocks.Section
     parts += _criterion(
       *frames, name=f'{name}-{blocks.slug(criterion)}', picture=picture
     )
-  parts.append(
-    blocks.Details(
-      title='Run by run',
-      blocks=(
-        blocks.table(
-          f'{name}-values',
-          _rounded(
-            found.values[['network', 'run', 'criterion', 'level', 'attack', 'auc']]
-          ),
-          title='Each run at each level',
-          csv=tables.to_csv(found.values),
-        ),
-      ),
-    )
-  )
   return blocks.Section(name=name, title=HEADING, blocks=tuple(parts))
 
 
@@ -135,11 +120,3 @@ def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     for row in pairs.to_dict('records')
   ]
   return pd.DataFrame(rows)
-
-
-def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
-  shown = frame.copy()
-  shown['level'] = [level_text(value) for value in frame['level']]
-  shown['auc'] = ['none' if pd.isna(value) else number(value) for value in frame['auc']]
-  shown['criterion'] = [NAMES[value] for value in frame['criterion']]
-  return shown

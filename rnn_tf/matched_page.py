@@ -117,6 +117,12 @@ def _notes(networks: Sequence[Network], records: Sequence[RunRecord]) -> list[st
     f'- The largest network has {max(sizes) / min(sizes) - 1:.1%} more parameters than '
     'the smallest.'
   ]
+  trained: dict[str, list[str]] = {}
+  for network in networks:
+    trained.setdefault(network.flags, []).append(network.name)
+  if len(trained) > 1:
+    each = [f'{", ".join(names)}: `{flags}`' for flags, names in trained.items()]
+    lines.append(f'- They differ in how they were trained as well: {"; ".join(each)}.')
   used = {course.run for network in networks for course in network.courses}
   others = [record.name for record in records if record.name not in used]
   if others:

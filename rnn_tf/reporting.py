@@ -35,6 +35,9 @@ MARK = '<!-- Written by rnn_tf.report, which writes it again without asking. -->
 _PRIVACY_FILES = {'pairs.csv': 'pairs', 'seeds.csv': 'seeds'}
 """File -> the attribute of `privacy_page.Section` that it holds."""
 
+_MOST_CLASS_PICTURES = 8
+"""Runs of a data set up to which each has a picture of its classes."""
+
 _CAPTIONS = {
   'learning_curves': 'Loss and accuracy by epoch',
   'leakage_by_epoch': 'Membership inference by epoch',
@@ -307,7 +310,7 @@ def _show(shown: Mapping[str, tuple[str, Figure]]) -> list[str]:
 def _group_pictures(group: Sequence[RunRecord]) -> dict[str, tuple[str, Figure]]:
   """Returns file name -> caption and picture, for the runs of one data set."""
   named = _named(group[0].data.name, pictures(group))
-  for record in group:
+  for record in group if len(group) <= _MOST_CLASS_PICTURES else ():
     figure = class_picture(record)
     if figure is not None:
       caption = f'Membership inference class by class, {record.name}'

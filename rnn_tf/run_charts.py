@@ -35,7 +35,7 @@ from rnn_tf.stopping import EpochLeakage
 
 LOG = logging.getLogger('rnn_tf')
 
-_POINTS = 800
+_POINTS = 360
 """Points of all curves of the ROC charts: 150 of each, fewer of many."""
 
 _FEW = 100
@@ -192,7 +192,7 @@ def roc(
   if not attacks:
     return ()
   count = sum(map(len, curves.values()))
-  points = int(np.clip(_POINTS // count, 24, 150))
+  points = int(np.clip(_POINTS // count, 20, 150))
   if len(records) == 1:
     return (_roc(records, attacks, curves, points=points, picture=picture),)
   return tuple(

@@ -75,8 +75,8 @@ def groups(records: Sequence[RunRecord]) -> list[tuple[str, tuple[RunRecord, ...
   found = seed_groups.find(map(_without_parent, records))
   kept = [group for group in found if not group.config.deleted.method]
   names = dict(zip(map(id, kept), seed_groups.names(kept), strict=True))
-  texts = []
-  for group in found:
+  texts = seed_groups.stems(found) or []
+  for group in found[len(texts) :]:
     deleted = group.config.deleted
     texts.append(names.get(id(group), f'{deleted.method}, {deleted.forget}'))
   named = []

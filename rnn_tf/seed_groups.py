@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 from rnn_tf import claims
@@ -9,6 +10,8 @@ from rnn_tf import config as configs
 from rnn_tf.config import RunConfig
 from rnn_tf.records import RunRecord
 from rnn_tf.rounding import round_up
+
+_SEED = re.compile(r'-s\d+$')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +97,22 @@ def names(found: Sequence[Group]) -> list[str]:
     f'{text} ({group.records[0].name})' if texts.count(text) > 1 else text
     for text, group in zip(texts, found, strict=True)
   ]
+
+
+def stems(found: Sequence[Group]) -> list[str] | None:
+  """Returns what each group's runs are called but for the seed, such as `mnist-lstm`.
+
+  Args:
+    found: the groups that are shown together.
+
+  Returns:
+    One name a group; None unless every group has one of its own.
+  """
+  names = [{_SEED.sub('', record.name) for record in group.records} for group in found]
+  if any(len(each) > 1 for each in names):
+    return None
+  texts = [name for each in names for name in each]
+  return texts if len(set(texts)) == len(texts) else None
 
 
 def other_flags(found: Sequence[Group]) -> list[str]:

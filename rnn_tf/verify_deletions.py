@@ -234,7 +234,7 @@ def _key(study: Study) -> tuple[Any, ...]:
   return (
     *(deletion.attacks, deletion.unseen, deletion.aggregation),
     *(deletion.fleet_name, deletion.fleet_size),
-    deletion.command if deletion.matched else None,
+    deletion.matched,
     tuple((x.label, x.kind, x.fraction) for x in deletion.forget_sets),
     tuple(rows),
   )

@@ -72,7 +72,7 @@ def load(
 ) -> Fleet:
   """Returns what shadow models said at the target's last epoch.
 
-  The labels of the population are those that the run's files tell, or below 0.
+  Labels of the population that the run's files do not tell are below 0.
 
   Args:
     fleet: their folder.
@@ -85,49 +85,54 @@ def load(
   Raises:
     MissingError: they are not the target's, or one is missing or damaged.
   """
+  epoch, pool = config.training.epochs, examples.pool
   try:
-    stored = json.loads((fleet.path / FILE).read_text(encoding='utf-8'))
-    key, seed = stored['key'], int(stored['key']['members']['shadow_seed'])
-    _check_key(key, config)
-    members = _members(key['members'], examples, count=count, seed=seed)
+    key = _key(fleet, config)
+    members = _members(key, examples, count=count)
     rows = [_shadow(fleet, number, row) for number, row in enumerate(members)]
+    train, test = (
+      np.array([float(row[name][str(epoch)]) for row in rows])
+      for name in ('train_accuracy', 'test_accuracy')
+    )
+    seconds = tuple(float(row['seconds']) for row in rows)
   except (OSError, KeyError, TypeError, ValueError) as error:
     raise MissingError(f'{fleet}: cannot be used ({error})') from error
-  pool = examples.pool
   known = labels.of_ids(POOL, pool)
   if (known < 0).any():
     raise MissingError('the labels of the training pool are not all kept')
-  epoch = config.training.epochs
-  pools, populations = zip(
-    *(_outputs(fleet, n, epoch) for n in range(count)), strict=True
-  )
-  if pools[0].shape != (len(pool), class_count):
-    raise MissingError(f'{fleet}: cannot be used (of {len(pools[0])} examples)')
+  outputs = [_outputs(fleet, number, epoch) for number in range(count)]
+  if {pair[0].shape for pair in outputs} != {(len(pool), class_count)}:
+    raise MissingError(f'{fleet}: cannot be used (outputs of other examples)')
   shadows = Shadows(
     ids=pool,
     labels=known,
-    usable=_usable(key['members'], examples),
+    usable=_usable(key, examples),
     members=members,
-    logits=np.stack(pools),
+    logits=np.stack([pair[0] for pair in outputs]),
     hidden=None,
     population_labels=labels.of_ids(TEST, examples.test),
-    population_logits=np.stack(populations),
-    train_accuracy=np.array([row['train_accuracy'][str(epoch)] for row in rows]),
-    test_accuracy=np.array([row['test_accuracy'][str(epoch)] for row in rows]),
+    population_logits=np.stack([pair[1] for pair in outputs]),
+    train_accuracy=train,
+    test_accuracy=test,
   )
-  return Fleet(shadows=shadows, seconds=tuple(row['seconds'] for row in rows))
+  return Fleet(shadows=shadows, seconds=seconds)
 
 
-def _check_key(key: Mapping[str, Any], config: RunConfig) -> None:
-  """Raises ValueError unless shadow models were made as the target was."""
+def _key(fleet: RunFiles, config: RunConfig) -> Mapping[str, Any]:
+  """Returns what decides a fleet's memberships.
+
+  Raises:
+    ValueError: the shadow models were not made as the target was.
+  """
+  key = json.loads((fleet.path / FILE).read_text(encoding='utf-8'))['key']
   training = to_json(config.training)
   del training['seed']
-  expected = {'model': to_json(config.model), 'training': training}
-  for name, value in expected.items():
+  for name, value in (('model', to_json(config.model)), ('training', training)):
     if key[name] != json.loads(json.dumps(value)):
       raise ValueError(f'another {name} than that of the run')
   if key['data']['dataset'] != config.data.dataset:
     raise ValueError('another data set than that of the run')
+  return key['members']
 
 
 def _usable(key: Mapping[str, Any], examples: Examples) -> np.ndarray:
@@ -136,11 +141,9 @@ def _usable(key: Mapping[str, Any], examples: Examples) -> np.ndarray:
   return np.ones(len(examples.pool), bool)
 
 
-def _members(
-  key: Mapping[str, Any], examples: Examples, *, count: int, seed: int
-) -> np.ndarray:
+def _members(key: Mapping[str, Any], examples: Examples, *, count: int) -> np.ndarray:
   """Returns the membership matrix that follows from a fleet's seed."""
-  usable = _usable(key, examples)
+  usable, seed = _usable(key, examples), int(key['shadow_seed'])
   if key['shadow_split'] == 'half':
     return membership.half(count, len(usable), seed=seed)
   size = int(key['shadow_train_size'])

@@ -16,6 +16,7 @@ from rnn_tf.deletion.results import (
   BEFORE,
   ORIGINAL,
   REFERENCE,
+  AttackFigures,
   Auc,
   Comparison,
   Rate,
@@ -82,7 +83,7 @@ def check(study: Study, file: str) -> Iterator[Finding]:
     for name in ('forgotten', 'unseen'):
       total = math.fsum(getattr(row, name))
       yield figure(file, place, name=f'{name}, sum', stored=total, recomputed=1.0)
-  yield from _costs(study, file)
+  yield from _costs(study, file, versions)
   yield from _shard_accuracies(study, file, versions)
 
 
@@ -194,48 +195,49 @@ def _comparison(
     part: whose AUC, see `AttackFigures`.
   """
   stored: Comparison = row.comparison
-  aucs: list[list[Auc]] = []
+  sizes = [0, 0]
   for number, each in enumerate(stored.seeds, start=1):
-    keys = [(each.seed, row.forget, method) for method in pair]
+    place_in = f'comparison, seeds {number}'
     found = [
       getattr(attack, part)
-      for key in keys
-      if key in versions
-      for attack in versions[key].attacks
+      for method in pair
+      for attack in _attacks(versions.get((each.seed, row.forget, method)))
       if attack.attack == row.attack
     ]
     if len(found) < 2:
-      name = f'comparison, seeds {number}'
-      yield fact(file, place, name=name, problem='there are no AUCs to compare')
+      problem = 'there are no AUCs to compare'
+      yield fact(file, place, name=place_in, problem=problem)
       continue
-    aucs.append(found)
-    yield figure(
-      file,
-      place,
-      name=f'comparison, seeds {number}, value',
-      stored=each.value,
-      recomputed=found[0].value - found[1].value,
-    )
+    sizes = [sizes[0] + found[0].n_first, sizes[1] + found[0].n_second]
+    difference = found[0].value - found[1].value
+    name = f'{place_in}, value'
+    yield figure(file, place, name=name, stored=each.value, recomputed=difference)
   expected = {
     'value': float(np.mean([each.value for each in stored.seeds] or [0.0])),
-    'n_forgotten': sum(one.n_first for one, _ in aucs),
-    'n_unseen': sum(one.n_second for one, _ in aucs),
+    'n_forgotten': sizes[0],
+    'n_unseen': sizes[1],
   }
   for name, value in expected.items():
-    yield figure(
-      file,
-      place,
-      name=f'comparison, {name}',
-      stored=getattr(stored, name),
-      recomputed=value,
-    )
+    kept = getattr(stored, name)
+    name = f'comparison, {name}'
+    yield figure(file, place, name=name, stored=kept, recomputed=value)
 
 
-def _costs(study: Study, file: str) -> Iterator[Finding]:
+def _attacks(row: VersionFigures | None) -> tuple[AttackFigures, ...]:
+  return () if row is None else row.attacks
+
+
+def _costs(study: Study, file: str, versions: _Versions) -> Iterator[Finding]:
   """Checks what the models took against their own files."""
   sizes = {forget.label: forget.count for forget in study.deletion.forget_sets}
+  # Originals are the same under all forget sets, and `none` is the original.
+  names = {(seed, method): row.runs for (seed, _, method), row in versions.items()}
+  names |= {key: row.runs for key, row in versions.items()}
   for row in study.deletion.costs:
     place = f'costs, seed {row.seed}, {row.forget or "nothing"}, {row.method}'
+    key = (row.seed, row.forget, row.method) if row.forget else (row.seed, row.method)
+    name = '' if row.method == 'none' else ', '.join(names.get(key, ()))
+    yield figure(file, place, name='run', stored=row.run, recomputed=name)
     try:
       expected = _cost(study, row) if row.run else dict.fromkeys(_MEASURED, 0)
     except MissingError as error:

@@ -33,8 +33,6 @@ _LABEL = re.compile(
   r'(uniform|grouped(?P<groups>\d+)of(?P<shards>\d+))-[^-]+pct(-d(?P<draw>\d+))?'
 )
 
-_SEED_FLAG = re.compile(r'--deletion_seed[= ](\d+)')
-
 Outputs = tuple[np.ndarray, np.ndarray]
 
 
@@ -61,7 +59,7 @@ class Study:
       MissingError: it does not.
     """
     path = self.run.folder.path.resolve().parent / name
-    if not path.is_dir():
+    if not name or not path.is_dir():
       raise MissingError(f'its folder {name} is not there')
     return path
 
@@ -224,7 +222,8 @@ def _version(
       raise MissingError('the labels of the examples are not all kept')
   others = None
   if study.deletion.matched:
-    draw = [_deletion_seed(study), seed]
+    # No other seed can be asked for where unseen examples are matched.
+    draw = [ForgetConfig().deletion_seed, seed]
     rows = choose.matched(unseen.labels, forgotten.labels, seed=draw)
     others, unseen = unseen, unseen.select(rows)
   return Version(
@@ -244,16 +243,3 @@ def _version(
 def _side(study: Study, logits: np.ndarray, ids: np.ndarray) -> Side:
   pool = study.examples.pool
   return Side(ids, study.labels.of_ids(POOL, ids), logits[np.searchsorted(pool, ids)])
-
-
-def _deletion_seed(study: Study) -> int:
-  """Returns the seed of the draw of unseen examples, which the command alone tells.
-
-  Raises:
-    MissingError: it may be in a file of flags.
-  """
-  command = study.deletion.command
-  found = _SEED_FLAG.search(command)
-  if found is None and '--flagfile' in command:
-    raise MissingError('--deletion_seed is not recorded')
-  return int(found[1]) if found else 0

@@ -45,6 +45,7 @@ def network(
     name=name,
     recurrent=recurrent,
     parameters=1000,
+    flags='',
     courses=tuple(
       course(f'{name}-s{seed}', seed=seed, leak=leak, **options)
       for seed, leak in zip(seeds, leaks, strict=True)

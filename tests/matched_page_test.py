@@ -32,6 +32,7 @@ class SectionTest(fake_runs.RunsCase):
       self.assertIn(f'#### At equal {name}\n', section.text)
     self.assertIn('| gru       | recurrent    | 1,234 ', section.text)
     self.assertIn('0.0% more parameters', section.text)
+    self.assertNotIn('differ in how they were trained', section.text)
     self.assertIn('All networks share the range', section.text)
     self.assertIn('| gru - cnn2 | threshold', section.text)
     self.assertIn('not the choice of examples', section.text.replace('\n', ' '))
@@ -112,6 +113,15 @@ class SectionTest(fake_runs.RunsCase):
     text = self.section().text
     self.assertIn('- Left out: gru-young-s7, lstm-s0: unfinished', text)
     self.assertIn('- gru-s1: of 1 reports no scores were kept', text)
+
+  def test_networks_that_were_trained_differently_say_so(self):
+    self.network('cnn', 'cnn', epochs=8, leak=2.0)
+    self.network('gru', 'gru', epochs=8, leak=2.3, batch_size=16)
+    self.assertIn(
+      '- They differ in how they were trained as well: gru: `--batch_size=16`; '
+      'cnn2: `--batch_size=64`.',
+      self.section().text,
+    )
 
   def test_other_examples_take_back_what_is_said_of_the_same_ones(self):
     self.both()

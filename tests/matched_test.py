@@ -204,13 +204,29 @@ class FindTest(fake_runs.RunsCase):
     self.assertEqual([c.seed for c in found[0].courses], [(0, 0), (1, 0)])
     self.assertEqual(found[0].parameters, 1234)
 
-  def test_other_flags_are_in_the_names(self):
+  def test_other_flags_stand_beside_the_names(self):
+    self.run_folder('cnn')
+    self.recurrent('lstm', batch_size=16)
+    self.run_folder('alone', data=config.DataConfig(test_size=50), seed=3, trained=3)
+    self.assertEqual(
+      [(network.name, network.flags) for network in self.find()],
+      [('lstm', '--batch_size=16'), ('cnn2', '--batch_size=64')],
+    )
+
+  def test_flags_are_in_the_names_where_the_model_does_not_tell_them_apart(self):
     self.run_folder('a')
     self.run_folder('b', batch_size=16)
     self.run_folder('c', privacy=fake_runs.private())
     self.assertCountEqual(
-      [network.name for network in self.find()],
-      ['--batch_size=64', '--batch_size=16', 'ε = 3 --batch_size=64'],
+      [(network.name, network.flags) for network in self.find()],
+      [('--batch_size=64', ''), ('--batch_size=16', ''), ('ε = 3 --batch_size=64', '')],
+    )
+
+  def test_a_private_network_says_so_in_its_name(self):
+    self.run_folder('cnn')
+    self.recurrent('lstm', privacy=fake_runs.private())
+    self.assertEqual(
+      [network.name for network in self.find()], ['ε = 3 --model=lstm', '--model=cnn2']
     )
 
   def test_unfinished_runs_repeated_seeds_and_runs_without_reports_are_left_out(self):

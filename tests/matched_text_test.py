@@ -86,6 +86,7 @@ class MarkdownTest(TextCase):
       name='apart',
       recurrent=True,
       parameters=1,
+      flags='',
       courses=(
         fake_networks.course(gap=(0.1, 0.12, 0.11)),
         fake_networks.course(gap=(0.2, 0.25, 0.3)),

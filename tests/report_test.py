@@ -2,7 +2,7 @@ import pathlib
 import subprocess
 import sys
 
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from rnn_tf import report
 from tests import commands, fake_runs
@@ -24,8 +24,11 @@ class ReportTest(fake_runs.RunsCase):
     self.assertIn('| digits-cnn2-s0', out)
     self.assertIn('3 of 4, unfinished', out)
     self.assertEndsWith(
-      out, f'{self.root}/report/ (README.md, table.csv, 6 pictures)\n'
+      out,
+      f'{self.root}/report/report.html (and README.md, table.csv, 6 pictures beside '
+      'it)\n',
     )
+    self.assertTrue((self.root / 'report/report.html').is_file())
     self.assertTrue((self.root / 'report/README.md').is_file())
 
   def test_tf_privacys_own_plots_are_among_the_pictures(self):
@@ -72,6 +75,30 @@ class ReportTest(fake_runs.RunsCase):
     code, _, err = self.call('--runs=', '--report_dir=x')
     self.assertEqual(code, 2)
     self.assertIn('--runs', err)
+
+  def test_one_run_has_its_page_written_into_its_folder(self):
+    folder = self.run_folder('digits-cnn2-s0')
+    code, out, err = self.call(f'--run={folder}', '--max_advantage=0.3')
+    self.assertEqual((code, err), (0, ''))
+    self.assertEqual(out, f'report: {folder}/report.html\n')
+    self.assertIn('advantage of at most 0.3', (folder / 'report.html').read_text())
+
+  @parameterized.parameters(
+    (('--run=x', '--report_dir=y'), '--report_dir has no effect with --run=x'),
+    (('--run=x', '--runs=y'), '--runs has no effect'),
+    (('--run=x', '--note=y'), '--note has no effect'),
+    (('--verify',), 'name the run to verify'),
+    (('--run=x', '--verify', '--max_advantage=0.1'), '--max_advantage=0.1 has no'),
+    (('--run=x', '--max_advantage=0'), 'must be above 0 and at most 1'),
+    (('--run=x', '--max_advantage=nan'), 'must be above 0 and at most 1'),
+    (('--run=nowhere',), 'nowhere: no such folder'),
+    (('--run=nowhere', '--verify'), 'nowhere: no such folder'),
+  )
+  def test_a_request_that_cannot_be_met_is_one_line(self, flags, line):
+    code, out, err = self.call(*flags)
+    self.assertEqual((code, out), (2, ''))
+    self.assertIn(line, err)
+    self.assertLen(err.splitlines(), 1)
 
   def test_help_loads_nothing_heavy(self):
     code = (

@@ -192,3 +192,38 @@ def change(path, edit):
 def _edited(values, edit):
   made = edit(values)
   return values if made is None else made
+
+
+def _led(values, way):
+  for key in way:
+    values = values[key]
+  return values
+
+
+def sets(*way, to):
+  """Returns an edit that puts a value where keys and positions lead to."""
+
+  def edit(values):
+    inner = _led(values, way[:-1])
+    assert inner[way[-1]] != to, 'this edit changes nothing'
+    inner[way[-1]] = to
+
+  return edit
+
+
+def moves(*way, by):
+  """Returns an edit that adds to a number where keys and positions lead to."""
+
+  def edit(values):
+    _led(values, way[:-1])[way[-1]] += by
+
+  return edit
+
+
+def takes(*way):
+  """Returns an edit that takes away what is where keys and positions lead to."""
+
+  def edit(values):
+    del _led(values, way[:-1])[way[-1]]
+
+  return edit

@@ -13,6 +13,7 @@ from rnn_tf.dp import accounting
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
 from tests import fake_runs, verifiable_runs
+from tests.verifiable_runs import takes
 
 LAST = 'scores/epoch-0004.npz'
 
@@ -59,15 +60,6 @@ def puts(name, place, value):
 
   def edit(arrays):
     arrays[name][place] = value
-
-  return edit
-
-
-def drops(name):
-  """Returns an edit that takes something away."""
-
-  def edit(values):
-    del values[name]
 
   return edit
 
@@ -226,7 +218,7 @@ class EditedTest(Case):
     ('tpr_low', at('tpr_low', 0, to=0.01), 'tpr_at_fpr 1, tpr_low'),
     ('tpr_high', at('tpr_high', 0, to=0.9, attack='lr'), 'tpr_at_fpr 1, tpr_high'),
     ('target', at('target_fpr', 0, to=0.05), 'tpr_at_fpr 1, target_fpr'),
-    ('point', lambda x: drops(1)(on(x)['tpr_at_fpr']), 'tpr_at_fpr 2'),
+    ('point', lambda x: takes(1)(on(x)['tpr_at_fpr']), 'tpr_at_fpr 2'),
     ('model', lambda x: on(x).update(model='lstm'), 'model'),
     ('engine', lambda x: on(x).update(engine='tf_privacy'), 'engine'),
     ('train_accuracy', adds('train_accuracy', attack='lr'), 'lr on entire: train_acc'),
@@ -336,7 +328,7 @@ class EditedTest(Case):
     ('seconds', lambda x: x.update(seconds=1.0), 'seconds'),
     ('auc', lambda x: x['privacy']['lr'].update(auc=0.5), 'privacy: lr, auc'),
     ('low', lambda x: x['privacy']['lr'].update(auc_low=0.5), 'privacy: lr, auc_low'),
-    ('lost', lambda x: drops('lr')(x['privacy']), 'privacy: lr'),
+    ('lost', takes('privacy', 'lr'), 'privacy: lr'),
     ('more', lambda x: x['privacy'].update(mlp={'auc': 0.5}), 'privacy: mlp'),
     ('guarantee', lambda x: x.update(guarantee={'epsilon': 1.0}), 'guarantee'),
   )
@@ -419,10 +411,10 @@ class GuaranteeTest(Case):
 
 class DamagedTest(Case):
   @parameterized.named_parameters(
-    ('no_ids', 'examples.npz', drops('train_ids'), 'train_ids'),
+    ('no_ids', 'examples.npz', takes('train_ids'), 'train_ids'),
     ('no_numbers', 'examples.npz', lambda x: x.update(test_ids=np.ones(3)), 'no ids'),
-    ('no_scores', LAST, drops('lr/entire/members'), 'damaged'),
-    ('no_side', LAST, drops('lr/entire/nonmembers'), 'damaged'),
+    ('no_scores', LAST, takes('lr/entire/members'), 'damaged'),
+    ('no_side', LAST, takes('lr/entire/nonmembers'), 'damaged'),
     ('fewer', LAST, lambda x: x.update(member_ids=x['member_ids'][1:]), 'damaged'),
     ('not_finite', LAST, puts('threshold/entire/members', 0, np.nan), 'not finite'),
     ('no_logits', LAST, puts('member_logits', (0, 0), np.inf), 'no numbers'),

@@ -11,7 +11,7 @@ from rnn_tf import attack, attack_records, train, verification
 from rnn_tf.errors import UsageError
 from rnn_tf.runs import RunFolder
 from tests.commands import call
-from tests.verifiable_runs import change
+from tests.verifiable_runs import change, moves, sets, takes
 
 RUN = (
   '--model=mlp',
@@ -36,40 +36,6 @@ FOLDER = 'attacks/mine'
 JSON, LINES, SCORES = (
   f'{FOLDER}/{name}' for name in ('attack.json', 'privacy.jsonl', 'scores.npz')
 )
-
-
-def sets(*way, to):
-  """Returns an edit that puts a value where keys and positions lead to."""
-
-  def edit(values):
-    for key in way[:-1]:
-      values = values[key]
-    assert values[way[-1]] != to
-    values[way[-1]] = to
-
-  return edit
-
-
-def moves(*way, by):
-  """Returns an edit that adds to a number."""
-
-  def edit(values):
-    for key in way[:-1]:
-      values = values[key]
-    values[way[-1]] += by
-
-  return edit
-
-
-def takes(*way):
-  """Returns an edit that takes something out."""
-
-  def edit(values):
-    for key in way[:-1]:
-      values = values[key]
-    del values[way[-1]]
-
-  return edit
 
 
 def line_of(lines, name, part='entire'):

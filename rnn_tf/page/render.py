@@ -10,6 +10,7 @@ import hashlib
 import importlib.resources
 import io
 import math
+import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,6 +24,9 @@ from PIL import Image
 from rnn_tf.page import blocks
 from rnn_tf.page.blocks import Cell, Chart, Details, Images, Page, Table
 from rnn_tf.page.names import GENERATOR, Names
+
+# As in report.js.
+_PLAIN = re.compile(r'[-+]?(\d+(\.\d+)?|\.\d+)(?=[ %]|$)', re.ASCII)
 
 RESERVED = ('contents', 'settings', 'verdict')
 """Names that the page itself uses."""
@@ -81,7 +85,7 @@ def render(page: Page) -> str:
     'markdown': lambda text: markupsafe.Markup(markdown.render(text)),
     'path': _relative_link,
     'pictures': _pictures,
-    'sort_value': _sort_value,
+    'stated': _stated,
     'split_interval': lambda text: text.partition(' [')[::2],
   }
   environment.globals['number_name'] = Names()
@@ -199,6 +203,17 @@ def _sort_value(cell: Cell) -> str:
   if math.isinf(cell.value):
     return 'Infinity' if cell.value > 0 else '-Infinity'
   return repr(float(cell.value))
+
+
+def _stated(cell: Cell) -> str | None:
+  """Returns what a cell must say of the number that it is sorted by; None for nothing.
+
+  A number that the text plainly begins with is not said twice: the page's script finds
+  it by the same pattern.
+  """
+  found, value = _PLAIN.match(cell.text.strip()), _sort_value(cell)
+  seen = repr(float(found[0])) if found else ''
+  return None if seen == value else value
 
 
 def _pictures(images: Images) -> list[dict[str, Any]]:

@@ -227,7 +227,7 @@ class NumbersTest(absltest.TestCase):
 class TableTest(absltest.TestCase):
   def test_values_to_sort_by_are_numbers_for_a_script(self):
     cells = [
-      blocks.Cell(text=str(value), value=value)
+      blocks.Cell(text=f'about {value}', value=value)
       for value in (0.1, np.float64(2), 3, -INFINITY, INFINITY, float('nan'), None)
     ]
     rows = tuple((blocks.Cell(text='row'), cell) for cell in cells)
@@ -235,6 +235,22 @@ class TableTest(absltest.TestCase):
     tags = Tags(render.render(page(block))).tags
     found = [each.get('data-value') for tag, each in tags if tag == 'td']
     self.assertEqual(found, ['0.1', '2.0', '3.0', '-Infinity', 'Infinity', None, None])
+
+  def test_a_number_that_the_text_begins_with_is_not_said_twice(self):
+    cells = [
+      blocks.Cell(text=text, value=value)
+      for text, value in (
+        ('0.5 [0.4, 0.6]', 0.5),
+        ('1,234', 1234.0),
+        ('12 of 50', None),
+        ('2.21.0', None),
+      )
+    ]
+    rows = tuple((blocks.Cell(text='row'), cell) for cell in cells)
+    block = blocks.Table(name='table', title='', columns=('a', 'b'), rows=rows)
+    tags = Tags(render.render(page(block))).tags
+    found = [each.get('data-value') for tag, each in tags if tag == 'td']
+    self.assertEqual(found, [None, '1234.0', '', None])
 
   def test_columns_are_set_by_what_most_cells_are(self):
     block = table(

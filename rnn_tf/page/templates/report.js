@@ -122,11 +122,15 @@ function stopPrinting() {
   repaint();
 }
 
+// A number that a cell begins with; others say what they are sorted by.
+const PLAIN = /^[-+]?(\d+(\.\d+)?|\.\d+)(?=[ %]|$)/;
+
 /** Returns what a cell is sorted by: numbers before texts, nothing at the end. */
 function sortKey(row, column) {
   const cell = row.cells[column];
   const text = cell.textContent.trim();
-  if (cell.dataset.value !== undefined) return [0, Number(cell.dataset.value)];
+  const value = cell.dataset.value ?? text.match(PLAIN)?.[0];
+  if (value) return [0, Number(value)];
   return text ? [1, text] : [2, ''];
 }
 
