@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import rnn_tf
 from rnn_tf import (
@@ -29,6 +29,7 @@ def write(
   command: str,
   note: str,
   max_advantage: float | None,
+  equal: Mapping[str, matched_page.Section],
 ) -> pathlib.Path:
   """Writes report.html of a comparison and returns its path.
 
@@ -38,6 +39,7 @@ def write(
     command: that makes the comparison.
     note: what a reader must know of these runs.
     max_advantage: see `stopping.recommend`; None takes `run_page.MAX_ADVANTAGE`.
+    equal: what `reporting.compare` has found of networks at equal accuracy.
 
   Raises:
     UsageError: a run's files are damaged, or the page cannot be written.
@@ -45,7 +47,14 @@ def write(
   folder = pathlib.Path(report_dir)
   if max_advantage is None:
     max_advantage = run_page.MAX_ADVANTAGE
-  made = page(records, folder, command=command, note=note, max_advantage=max_advantage)
+  made = page(
+    records,
+    folder,
+    command=command,
+    note=note,
+    max_advantage=max_advantage,
+    equal=equal,
+  )
   return write_file(folder, run_page.PAGE, render(made).encode())
 
 
@@ -56,6 +65,7 @@ def page(
   command: str,
   note: str,
   max_advantage: float,
+  equal: Mapping[str, matched_page.Section],
 ) -> blocks.Page:
   """Returns the page; arguments as in `write`."""
   parts = {record.name: run_page.parts_of(record) for record in records}
@@ -65,16 +75,14 @@ def page(
     records, max_advantage=max_advantage, pictures=pictures, command=command
   )
   attacks = {name: each.attacks for name, each in parts.items() if each.attacks}
-  for name, group in groups.items():
-    equal = matched_page.section(group)
-    if equal is not None:
-      found.append(
-        matched_blocks.section(
-          equal,
-          name=f'{blocks.slug(name)}-equal',
-          picture=pictures(name)('at_equal_accuracy'),
-        )
+  for name, section in equal.items():
+    found.append(
+      matched_blocks.section(
+        section,
+        name=f'{blocks.slug(name)}-equal',
+        picture=pictures(name)('at_equal_accuracy'),
       )
+    )
   found += attack_comparison_blocks.comparison_sections(attacks)
   for name, each in parts.items():
     found += _deletions(name, each.deletions)

@@ -66,6 +66,7 @@ def _compare(options: report.ReportOptions) -> None:
     command=command,
     note=options.note,
     max_advantage=options.max_advantage,
+    equal=made.equal,
   )
   print(made.text)
   pictures = sum(path.suffix == '.png' for path in made.files)

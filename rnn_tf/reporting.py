@@ -71,10 +71,12 @@ class Comparison:
   Attributes:
     text: the tables, in Markdown.
     files: all files written.
+    equal: data set -> what there is of its networks at equal accuracy.
   """
 
   text: str
   files: tuple[pathlib.Path, ...]
+  equal: Mapping[str, matched_page.Section]
 
 
 def write_run_pictures(
@@ -146,7 +148,12 @@ def compare(
     files.append(write_file(report_dir, file, content.encode()))
   page = _page(groups, parts, command=command, note=note)
   files.append(write_file(report_dir, PAGE, page.encode()))
-  return Comparison(text=text, files=tuple(files))
+  equal = {
+    name: part.equal
+    for name, part in zip(groups, parts, strict=True)
+    if part.equal is not None
+  }
+  return Comparison(text=text, files=tuple(files), equal=equal)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,8 +9,9 @@ class ComparisonPageTest(fake_runs.RunsCase):
   def write(self, **options):
     records = reporting.load_runs([f'{self.root}/runs/*'])
     out = self.root / 'report'
-    reporting.compare(records, out)
+    made = reporting.compare(records, out)
     settings = {'command': 'the command', 'note': '', 'max_advantage': None, **options}
+    settings['equal'] = made.equal
     return comparison_page.write(records, out, **settings).read_text()
 
   def said(self, **options):
