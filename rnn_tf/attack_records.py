@@ -3,6 +3,7 @@
 `attack.json` is written last: where it is, the attack is finished.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -53,17 +54,17 @@ _SHARES = frozenset(
 # And those that may be below 0; what is in neither is a count or an amount.
 _SIGNED = frozenset(('score', 'threshold'))
 
-
 WEIGHTS = 'weights/final.weights.h5'
+# A run has one of them: a network's, or a classical model's.
+_WEIGHTS = (WEIGHTS, 'weights/final.skops')
 
 
 def weights_checksum(run_path: pathlib.Path) -> str | None:
   """Returns what tells a run's weights from other ones; None where it keeps none."""
-  try:
-    with open(run_path / WEIGHTS, 'rb') as file:
+  for name in _WEIGHTS:
+    with contextlib.suppress(OSError), open(run_path / name, 'rb') as file:
       return hashlib.file_digest(file, 'sha256').hexdigest()[:16]
-  except OSError:
-    return None
+  return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ from rnn_tf.errors import (
   check_choice,
   check_positive,
 )
+from rnn_tf.model_config import MODEL_FIELDS, TRAINING_OF_CLASSICAL, ModelConfig
+from rnn_tf.model_config import SEQUENCES as SEQUENCES
 from rnn_tf.privacy_config import PrivacyConfig
 
 DATASETS = (
@@ -39,20 +41,6 @@ DATASETS = (
 """Data sets the project is tested with; any TFDS image classification set works."""
 
 DATASET_ALIASES = {'svhn': 'svhn_cropped'}
-
-SEQUENCES = ('rows', 'columns', 'channels', 'pixels')
-
-_RNN_FIELDS = ('sequence', 'hidden_size', 'num_layers', 'bidirectional')
-
-MODEL_FIELDS: Mapping[str, tuple[str, ...]] = {
-  'lstm': _RNN_FIELDS,
-  'gru': _RNN_FIELDS,
-  'simple_rnn': _RNN_FIELDS,
-  'clockwork_rnn': (*_RNN_FIELDS, 'clockwork_periods'),
-  'cnn': ('num_conv',),
-  'mlp': ('hidden_size', 'num_layers'),
-}
-"""Model name -> the fields that have an effect on it."""
 
 LEARNING_RATE_DECAYS = ('none', 'linear', 'cosine')
 
@@ -114,70 +102,8 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-  """The network.
-
-  Attributes:
-    model: a key of `MODEL_FIELDS`.
-    sequence: how an image becomes a sequence, see `datasets.as_sequence`.
-    hidden_size: units of each recurrent or dense hidden layer.
-    num_layers: recurrent or dense hidden layers.
-    bidirectional: read the sequence in both directions.
-    clockwork_periods: the clock periods of a clockwork RNN's groups, in steps.
-    num_conv: convolutional layers of the CNN.
-  """
-
-  model: str = 'lstm'
-  sequence: str = 'rows'
-  hidden_size: int = 128
-  num_layers: int = 1
-  bidirectional: bool = False
-  clockwork_periods: tuple[int, ...] = (1, 2, 4, 8)
-  num_conv: int = 2
-
-  def __post_init__(self):
-    object.__setattr__(self, 'clockwork_periods', tuple(self.clockwork_periods))
-    check_choice('model', self.model, MODEL_FIELDS)
-    check_choice('sequence', self.sequence, SEQUENCES)
-    check_at_least('hidden_size', self.hidden_size, 1)
-    check_at_least('num_layers', self.num_layers, 1)
-    check_at_least('num_conv', self.num_conv, 1)
-    if self.model == 'clockwork_rnn':
-      self._check_periods()
-
-  def _check_periods(self):
-    periods = self.clockwork_periods
-    text = f'--clockwork_periods={",".join(map(str, periods))}'
-    if not periods or any(p < 1 for p in periods):
-      raise UsageError(f'{text}: needs one or more whole numbers of at least 1')
-    if sorted(set(periods)) != list(periods):
-      raise UsageError(f'{text}: must rise from group to group')
-    if len(periods) > self.hidden_size:
-      raise UsageError(
-        f'{text}: {len(periods)} groups need --hidden_size of at least as many '
-        f'units, not {self.hidden_size}'
-      )
-
-  def label(self) -> str:
-    """A short name for folders and legends, such as `lstm` or `cnn2`."""
-    if self.model == 'cnn':
-      return f'cnn{self.num_conv}'
-    defaults = ModelConfig(model=self.model)
-    parts = ['bi-' * self.bidirectional + self.model.removesuffix('_rnn')]
-    if self.num_layers != defaults.num_layers:
-      parts.append(f'{self.num_layers}x')
-    if self.hidden_size != defaults.hidden_size:
-      parts.append(f'h{self.hidden_size}')
-    if self.sequence != defaults.sequence:
-      parts.append(self.sequence)
-    if self.clockwork_periods != defaults.clockwork_periods:
-      parts.append('p' + '.'.join(map(str, self.clockwork_periods)))
-    return '-'.join(parts)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-  """How the network is trained.
+  """How the network is trained; of classical models see `TRAINING_OF_CLASSICAL`.
 
   Attributes:
     epochs: passes over the training examples.
@@ -233,14 +159,14 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
-  """A run: the data, the network, its training, its privacy and the report on it.
+  """A run: the data, the model, its training, its privacy and the report on it.
 
   `fleet` and `attack` are those of the report's attacks with shadow models, and have no
   effect where there are none. `deleted` says which deletion has made the run, if any.
   """
 
   data: DataConfig = DataConfig()
-  model: ModelConfig = ModelConfig()
+  model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
   training: TrainingConfig = TrainingConfig()
   privacy: PrivacyConfig = dataclasses.field(default_factory=PrivacyConfig)
   report: ReportConfig = dataclasses.field(default_factory=ReportConfig)
@@ -252,6 +178,8 @@ class RunConfig:
     if set(self.report.attacks) & set(FLEET_ATTACKS):
       object.__setattr__(self, 'fleet', self.fleet.resolved(self.report.attacks))
       check_can_have_shadows(self.data, self.report.attacks)
+    if self.model.classical:
+      self._check_classical()
     if self.privacy.dp and self.training.mixed_precision:
       raise UsageError(
         '--mixed_precision: gradients in 16-bit floats are not clipped exactly: leave '
@@ -266,11 +194,47 @@ class RunConfig:
         f'--recurrent_kernel={kernel}: has no effect with {why}: leave it out'
       )
 
+  def _check_classical(self):
+    """Refuses what networks alone have."""
+    model = f'--model={self.model.model}'
+    if self.training.epochs != 1:
+      raise UsageError(
+        f'--epochs={self.training.epochs}: {model} is fitted once, which is one epoch: '
+        'leave it out'
+      )
+    if self.privacy.dp:
+      raise UsageError(
+        f'--dp: {model} has no gradients that could be clipped and made noisy: leave '
+        'it out, or take a network'
+      )
+    for field in dataclasses.fields(TrainingConfig):
+      value = getattr(self.training, field.name)
+      if field.name not in TRAINING_OF_CLASSICAL and value != field.default:
+        raise no_effect_on_classical(f'{field.name}={value}', self.model.model)
+    if 'shadow' in self.report.attacks and 'hidden' in self.attack.attack_features:
+      raise UsageError(
+        f'--attack_features=hidden: {model} has no layer below its posteriors: leave '
+        'hidden out'
+      )
+
   def name(self) -> str:
     """The name of the run's folder, such as `cifar10-lstm-s0`."""
     dataset = self.data.dataset.replace('/', '-').replace(':', '-')
     parts = [dataset, self.model.label(), self.privacy.label()]
     return '-'.join([*filter(None, parts), f's{self.training.seed}'])
+
+
+def no_effect_on_classical(flag: str, model: str) -> UsageError:
+  """Returns the error for a flag of training, such as `batch_size=8`.
+
+  Args:
+    flag: without its dashes.
+    model: a key of `CLASSICAL`.
+  """
+  return UsageError(
+    f'--{flag}: has no effect with --model={model}, which is fitted at once and takes '
+    '--seed alone: leave it out'
+  )
 
 
 def check_can_have_shadows(data: DataConfig, attacks: Iterable[str]) -> None:
@@ -295,10 +259,15 @@ def check_can_have_shadows(data: DataConfig, attacks: Iterable[str]) -> None:
 
 
 def to_json(config: Any) -> dict[str, Any]:
-  """Returns a config dataclass as plain JSON values (tuples become lists)."""
+  """Returns a config dataclass as plain JSON values (tuples become lists).
+
+  Of a model it leaves out what models of its kind do not have, see `ModelConfig`.
+  """
+  left_out = config.foreign_fields() if isinstance(config, ModelConfig) else ()
   return {
     field.name: _plain(getattr(config, field.name))
     for field in dataclasses.fields(config)
+    if field.name not in left_out
   }
 
 

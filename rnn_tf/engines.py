@@ -4,6 +4,8 @@
 * `split`: the kernels, plain gradients, a stream of the batch for each core.
 * `exact`: the kernels, each example's gradient clipped, with noise.
 * `tf_privacy_model`, `tf_privacy_optimizer`: TF Privacy's, for comparison.
+
+Classical models have no gradients: `sklearn`, see `classical`.
 """
 
 import functools

@@ -4,25 +4,25 @@ import sys
 
 from rnn_tf import (
   callbacks,
+  classical,
+  classical_run,
   datasets,
   engines,
   launch,
   models,
-  reporting,
   run_audit,
+  run_end,
   run_start,
   training,
 )
-from rnn_tf.attacks import fleet_attacks, tf_privacy
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.dp import guarantee, randomness
 from rnn_tf.errors import UsageError
-from rnn_tf.fleets import fleet as fleets
-from rnn_tf.fleets import plan as fleet_plan
 from rnn_tf.fleets.fleet import Fleet
 from rnn_tf.launch import LOG
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
+from rnn_tf.prediction import Predictor
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import keras, tf
 
@@ -31,7 +31,6 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
   """Returns what a run would do, without doing any of it."""
   pool, test = datasets.sizes(config.data, data_dir=source.data_dir)
   examples = datasets.train_count(config.data, pool)
-  steps = config.training.steps_per_epoch(examples)
   lines = [f'run folder: {folder}']
   for group, values in to_json(config).items():
     fields = ' '.join(f'{name}={value}' for name, value in values.items())
@@ -41,7 +40,7 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
   promise = _promise(config, folder, examples=examples, overwrite=False)
   lines += [
     f'examples: {examples} of {pool} to train on, {test} to test on',
-    f'steps: {epochs} epochs x {steps} = {epochs * steps}',
+    f'steps: {_steps(config, examples)}',
     f'privacy reports: {len(run_audit.report_epochs(config))}',
     f'engine: {engine}',
     f'privacy: {_in_words(promise, epochs)}',
@@ -52,6 +51,15 @@ def plan(config: RunConfig, folder: RunFolder, source: Source) -> str:
       'trained first where they are not there yet'
     )
   return '\n'.join(lines)
+
+
+def _steps(config: RunConfig, examples: int) -> str:
+  """Returns how a model is made; raises UsageError where it cannot be."""
+  if config.model.classical:
+    classical.check_size(config.model, examples)
+    return 'none, the model is fitted at once'
+  epochs, steps = config.training.epochs, config.training.steps_per_epoch(examples)
+  return f'{epochs} epochs x {steps} = {epochs * steps}'
 
 
 def set_up(config: RunConfig, folder: RunFolder, *, overwrite: bool) -> None:
@@ -112,8 +120,10 @@ def train_on(
   Raises:
     UsageError: see `train`.
   """
+  # A classical model is fitted, a network trained.
+  make = classical_run.train if config.model.classical else _train
   try:
-    _train(
+    make(
       config,
       folder,
       data,
@@ -123,9 +133,10 @@ def train_on(
       command=command,
     )
   except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+    size = '--num_trees' if config.model.classical else '--batch_size, --hidden_size'
+    first_line = (str(error) or 'allocation failed').splitlines()[0]
     raise UsageError(
-      f'{folder}: not enough memory ({str(error).splitlines()[0]}): lower '
-      '--batch_size, --hidden_size or --train_size'
+      f'{folder}: not enough memory ({first_line}): lower {size} or --train_size'
     ) from error
 
 
@@ -151,7 +162,7 @@ def _train(
     examples=len(data.train),
   )
   # Before the run's folder is touched: what a fleet cannot do is known then.
-  fleet = _fleet(config, data, engine=engine, options=options)
+  fleet = run_audit.trained_fleet(config, data, engine=engine, options=options)
   folder.open(config, overwrite=overwrite)
   run_start.record(
     config,
@@ -170,7 +181,7 @@ def _train(
   folder.forget_after(first_epoch)
   keys = _keys(config)
   engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
-  _announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
+  run_start.announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
   batches = engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch)
   _fit(
     config,
@@ -182,7 +193,7 @@ def _train(
     promise=promise,
     fleet=fleet,
   )
-  _finish(folder, checkpoints, promise=promise)
+  run_end.finish(folder, checkpoints, promise=promise)
 
 
 def _fit(
@@ -198,11 +209,13 @@ def _fit(
 ) -> None:
   """Trains the epochs that are to come, watched by the callbacks."""
   inputs = models.inputs(config.model, data.train.images)
+  below = run_audit.needs_hidden(config)
   evaluation, privacy = run_audit.observers(
     config,
     folder,
     data=data,
-    model=model,
+    predict=Predictor(model),
+    below=Predictor(models.representation(model)) if below else None,
     inputs=inputs,
     promise=promise,
     fleet=fleet,
@@ -227,62 +240,11 @@ def _fit(
   )
 
 
-def _fleet(
-  config: RunConfig, data: datasets.Data, *, engine: str, options: FleetOptions
-) -> Fleet | None:
-  """Returns the shadow models that the reports need, trained."""
-  if not run_audit.needs_fleet(config):
-    return None
-  needed = fleet_plan.plan(
-    config,
-    config.fleet,
-    data=data,
-    epochs=tuple(run_audit.report_epochs(config)),
-    hidden=run_audit.needs_hidden(config),
-    engine=engine,
-  )
-  fleet_attacks.check(
-    config.report.attacks,
-    needed.memberships(),
-    config=config.attack,
-    class_count=len(data.class_names),
-    seed=config.training.seed,
-  )
-  place = fleets.folder_of(needed, options)
-  return fleets.prepare(needed, place, strategy=options.strategy)
-
-
-def _announce(
-  config: RunConfig,
-  folder: RunFolder,
-  *,
-  data: datasets.Data,
-  engine: str,
-  first_epoch: int,
-) -> None:
-  """Says what is about to be trained, and what it will promise."""
-  record = folder.record()
-  LOG.info(
-    '%s (%s parameters, engine %s) on %s: %s; writing to %s%s',
-    config.model.label(),
-    f'{record["parameters"]:,}',
-    engine,
-    data.name,
-    f'{len(data.train):,} training examples, {len(data.test):,} test examples',
-    folder,
-    f'; going on after epoch {first_epoch}' if first_epoch else '',
-  )
-  _, promise = run_start.begun_with(folder)
-  if promise is not None:
-    final = promise.to_json(epochs=config.training.epochs)
-    LOG.info('privacy after the last epoch: %s', guarantee.statement(final))
-
-
 def _engine(config: RunConfig, folder: RunFolder, *, overwrite: bool) -> str:
   """Returns a run's engine; of a resumed run, the one that it began with."""
   if _resumes(folder, overwrite):
     return run_start.begun_with(folder)[0]
-  return engines.choose(config)
+  return classical.ENGINE if config.model.classical else engines.choose(config)
 
 
 def _promise(
@@ -304,44 +266,3 @@ def _keys(config: RunConfig) -> randomness.Keys | None:
   if config.training.deterministic:
     return randomness.repeatable_keys(config.training.seed)
   return randomness.secret_keys()
-
-
-def _finish(
-  folder: RunFolder,
-  checkpoints: training.Checkpoints,
-  *,
-  promise: guarantee.Guarantee | None,
-) -> None:
-  """Writes weights, pictures and, last of all, the result."""
-  rows = folder.read_rows()
-  best = callbacks.best_epoch(rows)
-  checkpoints.finish(best_epoch=best)
-  last = rows[-1]
-  entire = [
-    line
-    for line in folder.read_lines()
-    if line['epoch'] == last['epoch'] and line['slice'] == 'entire'
-  ]
-  figures = ('auc', 'auc_low', 'auc_high', 'advantage', 'epsilon_lower_bound')
-  record = reporting.load_run(folder.path)
-  plots = tf_privacy.plots(record.reports())
-  more = {f'tf_privacy_{name}': figure for name, figure in plots.items()}
-  reporting.write_run_pictures(record, folder.path / 'plots', more_pictures=more)
-  folder.write_json(
-    'result.json',
-    {
-      'epochs': last['epoch'],
-      'best_epoch': best,
-      'best_val_accuracy': rows[best - 1]['val_accuracy'],
-      'train_accuracy': last['accuracy'],
-      'val_accuracy': last['val_accuracy'],
-      'seconds': sum(row['seconds'] + row['report_seconds'] for row in rows),
-      'privacy': {
-        line['attack']: {name: line[name] for name in figures}
-        for line in entire
-        if not line['skipped']
-      },
-      'guarantee': promise and promise.to_json(epochs=last['epoch']),
-    },
-  )
-  checkpoints.discard()

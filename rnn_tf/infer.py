@@ -56,9 +56,8 @@ def main() -> None:
 def _predict(
   folder: RunFolder, options: inference_options.InferenceOptions, where: source.Source
 ):
-  """Returns the network's answers on the whole test set, and its images."""
-  from rnn_tf import datasets, inference, models, run_start, training
-  from rnn_tf.prediction import Predictor
+  """Returns the model's answers on the whole test set, and its images."""
+  from rnn_tf import datasets, inference, run_model, run_start
 
   config = folder.config()
   launch.set_up_tensorflow(config.training)
@@ -70,12 +69,13 @@ def _predict(
     raise UsageError(
       f'--num_examples={options.num_examples}: the run has {len(test)} test images'
     )
-  model = models.build(
-    config.model, image_shape=test.images.shape[1:], num_classes=len(names)
+  predict = run_model.predictor(
+    folder,
+    image_shape=test.images.shape[1:],
+    class_count=len(names),
+    weights=options.weights,
   )
-  weights = folder.path / 'weights' / f'{options.weights}.weights.h5'
-  training.load_weights(model, weights)
-  logits = Predictor(model)(models.inputs(config.model, test.images))
+  logits, _ = predict(test.images)
   answers = inference.predictions(logits, test.labels, ids=test.ids, class_names=names)
   return answers, test.images
 

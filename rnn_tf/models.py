@@ -24,7 +24,7 @@ def build(
   """Builds the network that `config` describes.
 
   Args:
-    config: the network.
+    config: the network, not a classical model.
     image_shape: (height, width, channels) of the images.
     num_classes: logits of the last layer.
     sequential: makes a model of `layers` and `name`.

@@ -7,15 +7,19 @@ import numpy as np
 
 from rnn_tf import callbacks, datasets, models
 from rnn_tf.attack_config import FLEET_ATTACKS
-from rnn_tf.attacks import audit
+from rnn_tf.attacks import audit, fleet_attacks
 from rnn_tf.attacks.results import Report, to_arrays
 from rnn_tf.attacks.signals import Side, Signals
 from rnn_tf.config import RunConfig
 from rnn_tf.dp import accounting, guarantee
+from rnn_tf.fleets import fleet as fleets
+from rnn_tf.fleets import plan as fleet_plan
 from rnn_tf.fleets.fleet import Fleet
-from rnn_tf.prediction import Predictor
+from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.runs import RunFolder
-from rnn_tf.stack import keras
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Takes examples as the model takes them, (n, ...) float32; returns (n, values)."""
 
 
 def report_epochs(config: RunConfig) -> list[int]:
@@ -37,12 +41,51 @@ def needs_hidden(config: RunConfig) -> bool:
   return 'shadow' in config.report.attacks and 'hidden' in features
 
 
+def trained_fleet(
+  config: RunConfig, data: datasets.Data, *, engine: str, options: FleetOptions
+) -> Fleet | None:
+  """Returns the shadow models that a run's reports need; trains those that are missing.
+
+  Args:
+    config: the run's.
+    data: the run's.
+    engine: who makes the run's model.
+    options: how and where to train them.
+
+  Returns:
+    None where the reports need none.
+
+  Raises:
+    UsageError: they cannot be had.
+  """
+  if not needs_fleet(config):
+    return None
+  needed = fleet_plan.plan(
+    config,
+    config.fleet,
+    data=data,
+    epochs=tuple(report_epochs(config)),
+    hidden=needs_hidden(config),
+    engine=engine,
+  )
+  fleet_attacks.check(
+    config.report.attacks,
+    needed.memberships(),
+    config=config.attack,
+    class_count=len(data.class_names),
+    seed=config.training.seed,
+  )
+  place = fleets.folder_of(needed, options)
+  return fleets.prepare(needed, place, strategy=options.strategy)
+
+
 def observers(
   config: RunConfig,
   folder: RunFolder,
   *,
   data: datasets.Data,
-  model: keras.Model,
+  predict: Predict,
+  below: Predict | None,
   inputs: np.ndarray,
   promise: guarantee.Guarantee | None,
   fleet: Fleet | None,
@@ -53,12 +96,19 @@ def observers(
     config: the run's.
     folder: the run's.
     data: the run's.
-    model: the one that is trained.
+    predict: gives the present logits of the model that is trained.
+    below: gives its hidden states; None where `needs_hidden` asks for none.
     inputs: the training examples as the model takes them.
     promise: the run's guarantee, if there is one.
     fleet: shadow models of the report's attacks; None where they need none.
   """
-  outputs, hidden = _outputs(config, model)
+
+  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
+    return Side(ids=split.ids, labels=split.labels, logits=predict(inputs))
+
+  def hidden(inputs: np.ndarray) -> np.ndarray | None:
+    return below and below(inputs).astype(np.float16)
+
   members, holdout = data.train, data.holdout
   if config.report.report_members is not None:
     chosen = audit.sample_members(
@@ -88,25 +138,6 @@ def observers(
     due=set(report_epochs(config)),
   )
   return evaluation, privacy
-
-
-def _outputs(
-  config: RunConfig, model: keras.Model
-) -> tuple[
-  Callable[[datasets.Split, np.ndarray], Side],
-  Callable[[np.ndarray], np.ndarray | None],
-]:
-  """Returns functions to a model's present logits, and to its hidden states."""
-  predictor = Predictor(model)
-  below = Predictor(models.representation(model)) if needs_hidden(config) else None
-
-  def hidden(inputs: np.ndarray) -> np.ndarray | None:
-    return below and below(inputs).astype(np.float16)
-
-  def outputs(split: datasets.Split, inputs: np.ndarray) -> Side:
-    return Side(ids=split.ids, labels=split.labels, logits=predictor(inputs))
-
-  return outputs, hidden
 
 
 def _audit(

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf import datasets, models, training
+from rnn_tf import classical, datasets, models, training
 from rnn_tf.config import RECURRENT_KERNELS, RunConfig, to_json
+from rnn_tf.dp import guarantee
 from rnn_tf.dp.guarantee import Guarantee, from_json
 from rnn_tf.errors import UsageError
 from rnn_tf.privacy_config import DP_ENGINES
@@ -79,8 +80,8 @@ def record(
     config: the run's.
     folder: the run's, open.
     data: the run's.
-    parameters: weights of the network.
-    engine: who computes the gradients.
+    parameters: weights of the network; 0 of a model that is not fitted yet.
+    engine: who computes the gradients, or fits the model.
     promise: the guarantee of private training.
     forgotten: (n,) int64, ids of examples that were deleted from the data; None of a
       run that none were deleted from.
@@ -113,6 +114,44 @@ def record(
       'guarantee': promise and dataclasses.asdict(promise),
     },
   )
+
+
+def count(folder: RunFolder, parameters: int) -> None:
+  """Notes how large a model is that was not known to be before it was fitted.
+
+  Args:
+    folder: the run's, open.
+    parameters: numbers that the model has learned.
+  """
+  stored = folder.record()
+  if stored.get('parameters') != parameters:
+    folder.write_json('config.json', {**stored, 'parameters': parameters})
+
+
+def announce(
+  config: RunConfig,
+  folder: RunFolder,
+  *,
+  data: datasets.Data,
+  engine: str,
+  first_epoch: int,
+) -> None:
+  """Says what is about to be trained, and what it will promise."""
+  parameters = folder.record()['parameters']
+  LOG.info(
+    '%s (%sengine %s) on %s: %s; writing to %s%s',
+    config.model.label(),
+    f'{parameters:,} parameters, ' if parameters else '',
+    engine,
+    data.name,
+    f'{len(data.train):,} training examples, {len(data.test):,} test examples',
+    folder,
+    f'; going on after epoch {first_epoch}' if first_epoch else '',
+  )
+  _, promise = begun_with(folder)
+  if promise is not None:
+    final = promise.to_json(epochs=config.training.epochs)
+    LOG.info('privacy after the last epoch: %s', guarantee.statement(final))
 
 
 def versions() -> dict[str, str]:
@@ -148,11 +187,15 @@ def begun_with(folder: RunFolder) -> tuple[str, Guarantee | None]:
     UsageError: config.json does not say, or was edited.
   """
   stored = folder.record()
-  private = folder.config().privacy.dp
+  config = folder.config()
+  private = config.privacy.dp
+  allowed = DP_ENGINES if private else RECURRENT_KERNELS
+  if config.model.classical:
+    allowed = (classical.ENGINE,)
   try:
     # Runs from before there was a choice were made by Keras' own step.
     engine = stored.get('engine', 'keras')
-    if engine == 'auto' or engine not in (DP_ENGINES if private else RECURRENT_KERNELS):
+    if engine == 'auto' or engine not in allowed:
       raise ValueError(f'engine={engine!r}')
     return engine, from_json(stored.get('guarantee')) if private else None
   except ValueError as error:

@@ -12,11 +12,10 @@ from rnn_tf import (
   datasets,
   engines,
   launch,
-  models,
   run_audit,
   run_data,
+  run_model,
   run_start,
-  training,
 )
 from rnn_tf.attack_records import AttackRecord, ShadowSummary, TargetInfo
 from rnn_tf.attack_request import Request, held
@@ -36,7 +35,6 @@ from rnn_tf.dp import guarantee
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import fleet as fleets
 from rnn_tf.fleets import plan as fleet_plan
-from rnn_tf.fleets import trainer
 from rnn_tf.launch import LOG
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import tf
@@ -176,17 +174,15 @@ def _findings(
 def _signals(asked: Request, data: datasets.Data) -> Signals:
   """Returns what the target says at its last epoch."""
   config = asked.config
-  model = models.build(
-    config.model,
+  predict = run_model.predictor(
+    asked.run,
     image_shape=data.train.images.shape[1:],
-    num_classes=len(data.class_names),
+    class_count=len(data.class_names),
+    hidden=run_audit.needs_hidden(config),
   )
-  training.load_weights(model, asked.run.path / attack_records.WEIGHTS)
-  hidden = run_audit.needs_hidden(config)
-  predict = trainer.predictor(model, hidden=hidden, streams=None)
 
   def outputs(split: datasets.Split) -> Side:
-    logits, below = predict(models.inputs(config.model, split.images))
+    logits, below = predict(split.images)
     return Side(split.ids, split.labels, logits, below)
 
   population = outputs(data.test)

@@ -50,6 +50,11 @@ def check_parent(run: RunFolder, deletion: DeletionConfig) -> None:
       f'--run={run}: was fine-tuned, and its weights have seen what was deleted '
       f'before: name the run that it was made of, {own.deleted.parent}'
     )
+  if own.model.classical:
+    raise UsageError(
+      f'--run={run}: is of a {own.model.model}, and deletions are made from networks: '
+      'name a run of one, such as of --model=lstm'
+    )
   if 'sharded' in deletion.methods:
     shards = deletion.shards
     sharded.check(own, shards.num_shards, shards.num_slices)

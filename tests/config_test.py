@@ -8,6 +8,9 @@ from rnn_tf.privacy_config import PrivacyConfig
 
 _PRIVATE = PrivacyConfig(dp=True, dp_target_epsilon=3.0)
 
+_TREE = config.ModelConfig(model='decision_tree')
+_ONCE = config.TrainingConfig(epochs=1, seed=3, deterministic=True)
+
 
 class ConfigTest(parameterized.TestCase):
   @parameterized.parameters(
@@ -84,6 +87,41 @@ class ConfigTest(parameterized.TestCase):
       },
       '--recurrent_kernel=split: has no effect with --model=mlp',
     ),
+    (
+      config.RunConfig,
+      {'model': config.ModelConfig(model='kmeans')},
+      '--epochs=20: --model=kmeans is fitted once, which is one epoch: leave it out',
+    ),
+    (
+      config.RunConfig,
+      {'model': _TREE, 'training': config.TrainingConfig(epochs=1, batch_size=8)},
+      '--batch_size=8: has no effect with --model=decision_tree, which is fitted at '
+      'once and takes --seed alone: leave it out',
+    ),
+    (
+      config.RunConfig,
+      {
+        'model': _TREE,
+        'training': config.TrainingConfig(epochs=1, recurrent_kernel='keras'),
+      },
+      '--recurrent_kernel=keras: has no effect with --model=decision_tree',
+    ),
+    (
+      config.RunConfig,
+      {'model': _TREE, 'training': _ONCE, 'privacy': _PRIVATE},
+      '--dp: --model=decision_tree has no gradients',
+    ),
+    (
+      config.RunConfig,
+      {
+        'model': _TREE,
+        'training': _ONCE,
+        'data': config.DataConfig(train_fraction=0.5),
+        'report': config.ReportConfig(attacks=('shadow',)),
+        'attack': config.AttackConfig(attack_features=('posteriors', 'hidden')),
+      },
+      '--attack_features=hidden: --model=decision_tree has no layer below',
+    ),
     (config.ReportConfig, {'attacks': ('treshold',)}, 'did you mean threshold'),
     (config.ReportConfig, {'attacks': ('lr', 'lr')}, 'twice'),
     (config.ReportConfig, {'epochs_per_report': 0}, '--epochs_per_report=0'),
@@ -108,6 +146,15 @@ class ConfigTest(parameterized.TestCase):
     )
     text = json.dumps(config.to_json(run))
     self.assertEqual(config.from_json(config.RunConfig, json.loads(text)), run)
+
+  def test_classical_run_comes_back_from_json(self):
+    run = config.RunConfig(
+      model=config.ModelConfig(model='random_forest', num_trees=7, max_depth=3),
+      training=_ONCE,
+    )
+    text = json.dumps(config.to_json(run))
+    self.assertEqual(config.from_json(config.RunConfig, json.loads(text)), run)
+    self.assertEqual(run.name(), 'digits-random_forest-t7-d3-s3')
 
   def test_unknown_field_is_refused(self):
     values = config.to_json(config.RunConfig())

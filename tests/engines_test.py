@@ -1,11 +1,11 @@
 from absl.testing import absltest, parameterized
 
 from rnn_tf import engines
-from rnn_tf.config import MODEL_FIELDS
 from rnn_tf.dp import randomness
 from rnn_tf.errors import UsageError
 from rnn_tf.kernels import support
 from rnn_tf.layers import ClockworkRNNCell
+from rnn_tf.model_config import NETWORKS
 from rnn_tf.stack import keras, tf
 from tests import small_configs
 
@@ -51,7 +51,7 @@ class ChooseTest(parameterized.TestCase):
       self.assertEqual(engines.choose(config), kernel)
 
   @parameterized.product(
-    model=list(MODEL_FIELDS),
+    model=list(NETWORKS),
     pair=[
       ('auto', 'exact'),
       ('exact', 'exact'),
@@ -211,7 +211,7 @@ class SupportedTest(parameterized.TestCase):
       self.assertEndsWith(message, way_out)
       self.assertNotIn('\n', message)
 
-  @parameterized.product(model=list(MODEL_FIELDS), engine=['split', 'exact'])
+  @parameterized.product(model=list(NETWORKS), engine=['split', 'exact'])
   def test_every_model_of_the_project_is_supported(self, model, engine):
     config = small_configs.run_config(
       model, model_values={'num_conv': 1} if model == 'cnn' else None

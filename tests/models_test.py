@@ -2,8 +2,8 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from rnn_tf import models
-from rnn_tf.config import MODEL_FIELDS, ModelConfig
 from rnn_tf.errors import UsageError
+from rnn_tf.model_config import MODEL_FIELDS, NETWORKS, ModelConfig
 from rnn_tf.stack import keras
 
 _SHAPE = (12, 10, 3)
@@ -18,7 +18,7 @@ def _build(**values):
 
 class ModelsTest(parameterized.TestCase):
   @parameterized.product(
-    model=list(MODEL_FIELDS),
+    model=list(NETWORKS),
     variant=[{}, {'num_layers': 2}, {'bidirectional': True}, {'sequence': 'columns'}],
   )
   def test_every_variant_gives_logits(self, model, variant):
@@ -30,8 +30,8 @@ class ModelsTest(parameterized.TestCase):
     self.assertFalse(np.allclose(logits[0], logits[1]))
     self.assertFalse(np.allclose(logits.sum(axis=1), 1))  # No softmax.
 
-  def test_builders_and_config_list_the_same_models(self):
-    self.assertEqual(set(models.BUILDERS), set(MODEL_FIELDS))
+  def test_builders_and_config_list_the_same_networks(self):
+    self.assertEqual(set(models.BUILDERS), set(NETWORKS))
 
   @parameterized.product(
     model=['lstm', 'gru', 'simple_rnn', 'clockwork_rnn'], bidirectional=[False, True]
@@ -79,7 +79,7 @@ class ModelsTest(parameterized.TestCase):
   def test_logits_stay_in_32_bits_under_mixed_precision(self):
     self.addCleanup(keras.mixed_precision.set_global_policy, 'float32')
     keras.mixed_precision.set_global_policy('mixed_bfloat16')
-    for model in MODEL_FIELDS:
+    for model in NETWORKS:
       network, inputs = _build(model=model)
       self.assertEqual(network(inputs).dtype, 'float32')
 

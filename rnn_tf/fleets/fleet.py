@@ -1,6 +1,7 @@
 """A fleet for a target: planned, trained where it is missing, and read."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
@@ -55,13 +56,13 @@ def prepare(
     plan: what is needed.
     folder: what `folder_of` returned.
     strategy: see `training.train`.
-    seconds_per_epoch: see `training.train`; None measures it.
+    seconds_per_epoch: see `training.train`; None measures it with networks. A part of
+      the examples says little of what a classical model takes.
   """
   with folder.open(plan) as full:
+    if seconds_per_epoch is None and not plan.config.model.classical:
+      seconds_per_epoch = functools.partial(training.time_epoch, full)
     infos = training.train(
-      folder,
-      full,
-      strategy=strategy,
-      seconds_per_epoch=seconds_per_epoch or (lambda: training.time_epoch(full)),
+      folder, full, strategy=strategy, seconds_per_epoch=seconds_per_epoch
     )
   return Fleet(folder=folder, plan=full.without_images(), infos=infos)

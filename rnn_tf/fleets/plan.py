@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_tf import classical
 from rnn_tf.attack_config import DISJOINT_TRAIN_SIZE, FleetConfig
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.config import RunConfig, to_json
@@ -26,6 +27,12 @@ VERSIONED = (
   'numpy',
 )
 """Packages whose versions may change a shadow's last digits, or more."""
+
+VERSIONED_CLASSICAL = (
+  'scikit-learn',
+  'numpy',
+)
+"""The same for classical models."""
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
@@ -47,6 +54,15 @@ _MAKERS = (
 Examples, memberships and seeds have checksums of their own.
 """
 
+_MAKERS_CLASSICAL = (
+  'classical.py',
+  'datasets.py',
+  'fleets/classical.py',
+  'fleets/membership.py',
+  'fleets/trainer.py',
+)
+"""The same for classical models: neither kind is made anew when the other changes."""
+
 NAMED_BY = ('data', 'members', 'model', 'training', 'privacy')
 """Parts of a fleet's key that its folder's name stands for."""
 
@@ -67,7 +83,7 @@ class FleetPlan:
     seeds: one a shadow, of its training.
     epochs: rising, from 1, after which the outputs are wanted.
     hidden: whether the layer below the logits is wanted too.
-    engine: who computes the gradients, see `engines`.
+    engine: who computes the gradients, see `engines`, or fits the models.
     key: everything that decides the outputs, as JSON values.
   """
 
@@ -147,7 +163,10 @@ def plan(
   """
   pool, of_target = join(data.train, data.holdout)
   usable, train_size, members = _memberships(fleet, of_target)
-  if config.training.batch_size > train_size:
+  classic = config.model.classical
+  if classic:
+    classical.check_size(config.model, train_size, of='a shadow model')
+  elif config.training.batch_size > train_size:
     raise UsageError(
       f'--batch_size={config.training.batch_size}: larger than the {train_size} '
       'examples of a shadow model: train a target with a smaller one'
@@ -169,8 +188,11 @@ def plan(
       **_named_key(config, fleet, data=data, train_size=train_size, usable=usable),
       'checksums': {'pool': pool.checksum(), 'population': data.test.checksum()},
       'engine': engine,
-      'versions': {name: metadata.version(name) for name in VERSIONED},
-      'code': code_checksum(),
+      'versions': {
+        name: metadata.version(name)
+        for name in (VERSIONED_CLASSICAL if classic else VERSIONED)
+      },
+      'code': code_checksum(classic=classic),
     },
   )
 
@@ -257,16 +279,17 @@ def _named_key(
   }
 
 
-def code_checksum(package: pathlib.Path = _PACKAGE) -> str:
+def code_checksum(package: pathlib.Path = _PACKAGE, *, classic: bool = False) -> str:
   """Returns eight hex digits that change with any statement that decides outputs.
 
   Comments, docstrings and layout do not count.
 
   Args:
     package: the folder of `rnn_tf`, or a copy of it.
+    classic: of classical models, else of networks.
   """
   digest = hashlib.sha256()
-  for name in _MAKERS:
+  for name in _MAKERS_CLASSICAL if classic else _MAKERS:
     path = package / name
     for file in sorted(path.glob('*.py')) if path.is_dir() else [path]:
       tree = ast.parse(file.read_text(encoding='utf-8'))

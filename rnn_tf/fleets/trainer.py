@@ -45,8 +45,8 @@ class Task:
     rows: (m,) int64 rising, its training examples' positions in the pool.
     epochs: from 1, after which its outputs are kept.
     hidden: whether the layer below the logits is kept too.
-    engine: who computes the gradients.
-    parts: see `engines.install`.
+    engine: who computes the gradients, or fits the model.
+    parts: see `engines.install`; of classical models the threads.
   """
 
   model: int

@@ -15,7 +15,7 @@ import numpy as np
 from rnn_tf import engines, launch, models, workers
 from rnn_tf.callbacks import duration
 from rnn_tf.errors import UsageError
-from rnn_tf.fleets import stacked, trainer
+from rnn_tf.fleets import classical, stacked, trainer
 from rnn_tf.fleets.folder import FleetFolder, ShadowInfo
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Examples, Task, Trained
@@ -47,14 +47,17 @@ def choose(strategy: str, plan: FleetPlan, *, count: int) -> str:
   Raises:
     UsageError: the way asked for cannot train them.
   """
+  classic = plan.config.model.classical
   why = stacked.unsupported(plan.config)
+  if classic:
+    why = f'--model={plan.config.model.model}: only networks can be stacked'
   if strategy == 'stacked' and why:
     raise UsageError(
       f'--fleet=stacked: {why}: give --fleet=processes, or --fleet=sequential'
     )
   if strategy != 'auto':
     return strategy
-  if engines.on_gpu():
+  if engines.on_gpu() and not classic:
     return 'sequential' if why else 'stacked'
   return 'processes' if min(count, engines.cores()) > 1 else 'sequential'
 
@@ -109,13 +112,14 @@ def _announce(
 ) -> None:
   training = plan.config.training
   LOG.info(
-    'training %d of %d shadow models (%s) of %d examples, %d epochs each, %s; '
+    'training %d of %d shadow models (%s) of %d examples, %d epoch%s each, %s; '
     'writing to %s',
     len(todo),
     len(plan.members),
     plan.fleet.shadow_split,
     plan.train_size,
     training.epochs,
+    's' * (training.epochs > 1),
     strategy if strategy != 'processes' else f'{workers.count(len(todo))} at a time',
     folder,
   )
@@ -156,7 +160,7 @@ Results = Iterator[tuple[int, Trained]]
 
 def _sequential(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Results:
   for model in todo:
-    yield model, trainer.train(_task(plan, model, parts=None), shared)
+    yield model, _train(_task(plan, model, parts=None), shared)
 
 
 def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Results:
@@ -175,7 +179,12 @@ def _work(task: Task, shared: Mapping) -> tuple[int, Trained]:
   launch.set_up_tensorflow(
     task.config.training, side_by_side=1, exact=task.config.privacy.dp
   )
-  return task.model, trainer.train(task, Examples(**shared))
+  return task.model, _train(task, Examples(**shared))
+
+
+def _train(task: Task, examples: Examples) -> Trained:
+  kind = classical if task.config.model.classical else trainer
+  return kind.train(task, examples)
 
 
 def _stacked(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Results:

@@ -1,9 +1,9 @@
-"""Model: the network."""
+"""Model: the network, or the classical model."""
 
 from absl import flags
 
 from rnn_tf import config
-from rnn_tf.errors import UsageError
+from rnn_tf.errors import UsageError, check_choice
 
 _DEFAULT = config.ModelConfig()
 
@@ -33,6 +33,39 @@ _CLOCKWORK_PERIODS = flags.DEFINE_list(
 _NUM_CONV = flags.DEFINE_integer(
   'num_conv', _DEFAULT.num_conv, 'Convolutional layers of the cnn.'
 )
+_MAX_DEPTH = flags.DEFINE_integer(
+  'max_depth',
+  _DEFAULT.max_depth,
+  'Splits from the root to a leaf of a decision_tree or of a random_forest, at most; '
+  'where not given, trees grow until each leaf holds one class.',
+)
+_MIN_SAMPLES_LEAF = flags.DEFINE_integer(
+  'min_samples_leaf',
+  _DEFAULT.min_samples_leaf,
+  'Training examples in each leaf of a tree, at least.',
+)
+_NUM_TREES = flags.DEFINE_integer(
+  'num_trees', _DEFAULT.num_trees, 'Trees of a random_forest.'
+)
+_NUM_CLUSTERS = flags.DEFINE_integer(
+  'num_clusters',
+  _DEFAULT.num_clusters,
+  'Clusters of kmeans; the shares of the classes in a cluster are what it says of an '
+  'image.',
+)
+
+_HOLDERS = (
+  _SEQUENCE,
+  _HIDDEN_SIZE,
+  _NUM_LAYERS,
+  _BIDIRECTIONAL,
+  _CLOCKWORK_PERIODS,
+  _NUM_CONV,
+  _MAX_DEPTH,
+  _MIN_SAMPLES_LEAF,
+  _NUM_TREES,
+  _NUM_CLUSTERS,
+)
 
 
 def from_flags() -> config.ModelConfig:
@@ -41,7 +74,15 @@ def from_flags() -> config.ModelConfig:
   Raises:
     UsageError: a flag was given that has no effect on the chosen model.
   """
-  model = config.ModelConfig(
+  check_choice('model', _MODEL.value, config.MODEL_FIELDS)
+  used = config.MODEL_FIELDS[_MODEL.value]
+  for holder in _HOLDERS:
+    if holder.present and holder.name not in used:
+      raise UsageError(
+        f'--{holder.name} has no effect with --model={_MODEL.value}, which takes '
+        f'{", ".join("--" + name for name in used)}: leave it out'
+      )
+  return config.ModelConfig(
     model=_MODEL.value,
     sequence=_SEQUENCE.value,
     hidden_size=_HIDDEN_SIZE.value,
@@ -49,22 +90,11 @@ def from_flags() -> config.ModelConfig:
     bidirectional=_BIDIRECTIONAL.value,
     clockwork_periods=_periods(_CLOCKWORK_PERIODS.value),
     num_conv=_NUM_CONV.value,
+    max_depth=_MAX_DEPTH.value,
+    min_samples_leaf=_MIN_SAMPLES_LEAF.value,
+    num_trees=_NUM_TREES.value,
+    num_clusters=_NUM_CLUSTERS.value,
   )
-  used = config.MODEL_FIELDS[model.model]
-  for holder in (
-    _SEQUENCE,
-    _HIDDEN_SIZE,
-    _NUM_LAYERS,
-    _BIDIRECTIONAL,
-    _CLOCKWORK_PERIODS,
-    _NUM_CONV,
-  ):
-    if holder.present and holder.name not in used:
-      raise UsageError(
-        f'--{holder.name} has no effect with --model={model.model}, which takes '
-        f'{", ".join("--" + name for name in used)}: leave it out'
-      )
-  return model
 
 
 def _periods(texts: list[str]) -> tuple[int, ...]:

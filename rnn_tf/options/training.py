@@ -1,13 +1,18 @@
-"""Training: how the network learns."""
+"""Training: how the model learns."""
 
 from absl import flags
 
 from rnn_tf import config
+from rnn_tf.model_config import CLASSICAL
+from rnn_tf.options import model, privacy
 
 _DEFAULT = config.TrainingConfig()
 
 _EPOCHS = flags.DEFINE_integer(
-  'epochs', _DEFAULT.epochs, 'Passes over the training examples.'
+  'epochs',
+  _DEFAULT.epochs,
+  'Passes over the training examples; where not given, 1 of models that are fitted at '
+  f'once ({", ".join(CLASSICAL)}), which take --seed alone of what follows.',
 )
 _BATCH_SIZE = flags.DEFINE_integer(
   'batch_size',
@@ -51,10 +56,29 @@ _RECURRENT_KERNEL = flags.DEFINE_string(
 )
 
 
+_OF_NETWORKS = (
+  _BATCH_SIZE,
+  _OPTIMIZER,
+  _LEARNING_RATE,
+  _LEARNING_RATE_DECAY,
+  _MIXED_PRECISION,
+  _RECURRENT_KERNEL,
+)
+"""Flags that have no effect on classical models, beside those of `options.privacy`."""
+
+
 def from_flags() -> config.TrainingConfig:
-  """Returns the training config that the flags describe."""
+  """Returns the training config that the flags describe.
+
+  Raises:
+    UsageError: a flag was given that has no effect on the chosen model.
+  """
+  epochs, chosen = _EPOCHS.value, model.from_flags()
+  if chosen.classical:
+    _check_classical(chosen.model)
+    epochs = epochs if _EPOCHS.present else 1
   return config.TrainingConfig(
-    epochs=_EPOCHS.value,
+    epochs=epochs,
     batch_size=_BATCH_SIZE.value,
     optimizer=_OPTIMIZER.value,
     learning_rate=_LEARNING_RATE.value,
@@ -64,3 +88,11 @@ def from_flags() -> config.TrainingConfig:
     mixed_precision=_MIXED_PRECISION.value,
     recurrent_kernel=_RECURRENT_KERNEL.value,
   )
+
+
+def _check_classical(name: str) -> None:
+  """Refuses flags of networks, private training's among them."""
+  private = flags.FLAGS.get_key_flags_for_module(privacy.__name__)
+  for holder in (*_OF_NETWORKS, *private):
+    if holder.present:
+      raise config.no_effect_on_classical(holder.name, name)
