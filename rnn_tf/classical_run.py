@@ -38,6 +38,7 @@ def train(
   overwrite: bool,
   start: run_start.Start | None = None,
   command: str = 'rnn_tf.train',
+  embed_images: bool = False,
 ) -> None:
   """Fits a run's model, or ends a run whose model is fitted already.
 
@@ -68,7 +69,8 @@ def train(
   if not done:
     _fit(config, folder, data=data, fitted=fitted, fleet=fleet)
   run_start.count(folder, fitted.model.parameters)
-  run_end.finish(folder, fitted, promise=None)
+  images = data.train if embed_images else None
+  run_end.finish(folder, fitted, promise=None, images=images)
 
 
 class _Fitted:

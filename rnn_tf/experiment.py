@@ -85,6 +85,7 @@ def train(
   *,
   options: FleetOptions,
   overwrite: bool,
+  embed_images: bool,
 ) -> None:
   """Trains `config` into `folder`, or goes on with what is there.
 
@@ -93,7 +94,14 @@ def train(
       memory runs out.
   """
   data = datasets.load(config.data, data_dir=source.data_dir, download=source.download)
-  train_on(data, config, folder, options=options, overwrite=overwrite)
+  train_on(
+    data,
+    config,
+    folder,
+    options=options,
+    overwrite=overwrite,
+    embed_images=embed_images,
+  )
 
 
 def train_on(
@@ -105,6 +113,7 @@ def train_on(
   overwrite: bool,
   start: run_start.Start | None = None,
   command: str = 'rnn_tf.train',
+  embed_images: bool = False,
 ) -> None:
   """Trains as `train` does, on data that are loaded.
 
@@ -116,6 +125,7 @@ def train_on(
     overwrite: whether to delete what is there.
     start: what is taken over from another run; None of a run of its own.
     command: the module that this process runs, for the record.
+    embed_images: whether the most exposed members' images are kept.
 
   Raises:
     UsageError: see `train`.
@@ -131,6 +141,7 @@ def train_on(
       overwrite=overwrite,
       start=start,
       command=command,
+      embed_images=embed_images,
     )
   except (tf.errors.ResourceExhaustedError, MemoryError) as error:
     size = '--num_trees' if config.model.classical else '--batch_size, --hidden_size'
@@ -149,6 +160,7 @@ def _train(
   overwrite: bool,
   start: run_start.Start | None,
   command: str,
+  embed_images: bool,
 ) -> None:
   config.training.steps_per_epoch(len(data.train))
   engine = start.engine if start else _engine(config, folder, overwrite=overwrite)
@@ -193,7 +205,8 @@ def _train(
     promise=promise,
     fleet=fleet,
   )
-  run_end.finish(folder, checkpoints, promise=promise)
+  images = data.train if embed_images else None
+  run_end.finish(folder, checkpoints, promise=promise, images=images)
 
 
 def _fit(

@@ -4,6 +4,7 @@ python -m rnn_tf.infer --run=runs/digits-lstm-s0 --num_examples=20
 """
 
 import pathlib
+import shlex
 import sys
 
 from rnn_tf import launch
@@ -21,7 +22,7 @@ def main() -> None:
   options = inference_options.from_flags()
   folder = finished_run(options.run)
   out = pathlib.Path(options.output_dir or folder.path / 'inference')
-  from rnn_tf import inference
+  from rnn_tf import inference, inference_page
   from rnn_tf.plot_style import to_png
 
   if options.show:
@@ -35,6 +36,16 @@ def main() -> None:
   confusion = to_png(inference.confusion_figure(matrix, title=title))
   print(inference.listing(first))
   print(f'\n{inference.report_text(report)}\n\n{inference.confusion_text(matrix)}')
+  page = inference_page.page(
+    answers,
+    first,
+    images,
+    report=report,
+    matrix=matrix,
+    run=folder.path.resolve().name,
+    weights=options.weights,
+    command=shlex.join(['python', '-m', 'rnn_tf.infer', *sys.argv[1:]]),
+  )
   _write(
     out,
     {
@@ -42,13 +53,14 @@ def main() -> None:
       'classification_report.csv': report.to_csv(float_format='%.6g').encode(),
       'confusion_matrix.csv': matrix.to_csv().encode(),
       'confusion_matrix.png': confusion,
+      inference_page.PAGE: page.encode(),
     },
   )
   print(
     f'\naccuracy: {1 - answers.wrong.mean():.4f} on {len(answers.ids)} test images '
     f'({answers.wrong.sum()} wrong), {options.weights} weights'
   )
-  print(f'results: {out}/')
+  print(f'results: {out}/ (open {out}/{inference_page.PAGE})')
   if options.show:
     inference.show(examples, title=title)
 

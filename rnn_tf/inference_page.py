@@ -73,9 +73,7 @@ def page(
           f'worst is {worst}.'
         ),
         figures=(accuracy,),
-        points=(
-          'What it gives away of its training data is on the page of the run.',
-        ),
+        points=('What it gives away of its training data is on the page of the run.',),
       ),
       sections=sections,
       settings={'kind': 'inference'},

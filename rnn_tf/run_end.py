@@ -1,8 +1,8 @@
-"""How a run ends: weights, pictures and, last of all, the result."""
+"""How a run ends: weights, pictures, the result, and the page that shows it."""
 
 from typing import Protocol
 
-from rnn_tf import callbacks, reporting
+from rnn_tf import callbacks, reporting, run_images, run_page, run_sections
 from rnn_tf.attacks import tf_privacy
 from rnn_tf.dp import guarantee
 from rnn_tf.runs import RunFolder
@@ -23,13 +23,15 @@ def finish(
   keeper: Keeper,
   *,
   promise: guarantee.Guarantee | None,
+  images: run_images.Images | None,
 ) -> None:
-  """Writes weights, pictures and the result.
+  """Writes weights, pictures, the result and the page.
 
   Args:
     folder: the run's, all epochs trained.
     keeper: of its model.
     promise: the guarantee of private training.
+    images: the training examples', where those of the most exposed may be kept.
   """
   rows = folder.read_rows()
   best = callbacks.best_epoch(rows)
@@ -42,6 +44,8 @@ def finish(
   ]
   figures = ('auc', 'auc_low', 'auc_high', 'advantage', 'epsilon_lower_bound')
   record = reporting.load_run(folder.path)
+  _, exposed = run_sections.most_exposed(record)
+  run_images.keep(folder, images, [each.id for each in exposed])
   plots = tf_privacy.plots(record.reports())
   more = {f'tf_privacy_{name}': figure for name, figure in plots.items()}
   reporting.write_run_pictures(record, folder.path / 'plots', more_pictures=more)
@@ -63,3 +67,4 @@ def finish(
     },
   )
   keeper.discard()
+  run_page.write(folder)

@@ -14,6 +14,7 @@ from rnn_tf import (
   launch,
   run_audit,
   run_data,
+  run_images,
   run_model,
   run_start,
 )
@@ -305,6 +306,8 @@ def _write(
   try:
     (folder.path / attack_records.FILE).unlink(missing_ok=True)
     folder.write_npz(attack_records.SCORES, to_arrays(report, signals))
+    exposed = (each.id for found in record.exposed.values() for each in found)
+    run_images.keep(folder, images, exposed)
     attack_page.write(record, folder, images=images)
     attack_records.write(folder, record)
   except OSError as error:

@@ -5,19 +5,19 @@ python -m rnn_tf.train --dataset=cifar10    LSTM on CIFAR-10
 """
 
 import pathlib
-import shlex
 import sys
-from collections.abc import Mapping
-from typing import Any
 
-from rnn_tf import launch
+from rnn_tf import launch, run_summary
 from rnn_tf.config import RunConfig
+from rnn_tf.errors import UsageError
 from rnn_tf.options import (
   data,
   dry_run,
   fleet,
+  images,
   model,
   overwrite,
+  page,
   privacy,
   privacy_report,
   run,
@@ -36,6 +36,8 @@ OPTIONS = (
   privacy_report,
   fleet,
   shadow_attack,
+  images,
+  page,
   run,
   dry_run,
   overwrite,
@@ -54,6 +56,12 @@ def main() -> None:
     attack=shadow_attack.from_flags(),
   )
   shadow_attack.check_used(config.report.attacks, flag='attacks')
+  max_advantage = page.from_flags()
+  if images.from_flags() and not config.report.attacks:
+    raise UsageError(
+      '--embed_images: has no effect with --attacks=, which finds nobody: leave one of '
+      'them out'
+    )
   options = run.from_flags()
   folder = RunFolder(options.run_dir or pathlib.Path('runs') / config.name())
   folder.check(config, overwrite=options.overwrite)
@@ -74,58 +82,18 @@ def main() -> None:
       source.from_flags(),
       options=fleet.options(),
       overwrite=options.overwrite,
+      embed_images=images.from_flags(),
     )
-  print(summary(folder, data_dir=source.from_flags().data_dir))
+  _page(folder, max_advantage)
+  print(run_summary.summary(folder, data_dir=source.from_flags().data_dir))
 
 
-def summary(folder: RunFolder, *, data_dir: str | None) -> str:
-  """Returns the last lines on the screen: the result, and what to do next."""
-  result = folder.result()
-  lines = [
-    f'running training accuracy {result["train_accuracy"]:.4f}, test accuracy '
-    f'{result["val_accuracy"]:.4f} after {result["epochs"]} epochs; best '
-    f'{result["best_val_accuracy"]:.4f} after epoch {result["best_epoch"]}'
-  ]
-  for attack, figures in result['privacy'].items():
-    lines.append(
-      f'{attack} attack: AUC {figures["auc"]:.3f} [{figures["auc_low"]:.3f}, '
-      f'{figures["auc_high"]:.3f}], advantage {figures["advantage"]:.3f}'
-    )
-  lines += privacy_lines(result)
-  board = shlex.join(['tensorboard', '--logdir', str(folder.path.parent)])
-  lines += [
-    f'results: {folder}/ (pictures in {folder}/plots/)',
-    f'compare runs: {board}',
-    f'next: python -m rnn_tf.infer --run={folder}'
-    + (f' --data_dir={data_dir}' if data_dir else ''),
-  ]
-  return '\n'.join(lines)
+def _page(folder: RunFolder, max_advantage: float | None) -> None:
+  """Writes the page anew where it is not there, or not as it was asked for."""
+  from rnn_tf import run_page
 
-
-def privacy_lines(result: Mapping[str, Any]) -> list[str]:
-  """Returns what a finished run promises, and what the attacks indicate of it."""
-  from rnn_tf.dp.guarantee import statement
-
-  promise = result.get('guarantee')
-  lines = [f'guarantee: {statement(promise)}'] if promise else []
-  bounds = {
-    attack: figures['epsilon_lower_bound']
-    for attack, figures in result['privacy'].items()
-    if figures.get('epsilon_lower_bound') is not None
-  }
-  if not bounds:
-    return lines
-  shown = ', '.join(f'{bound:.3f} ({attack})' for attack, bound in bounds.items())
-  lines.append(
-    f'the attacks indicate an epsilon of at least {shown}, each at 95%; that is no '
-    'upper limit, however low'
-  )
-  if promise and max(bounds.values()) > promise['epsilon']:
-    lines.append(
-      'BROKEN GUARANTEE: the attacks find more than the guarantee allows, or members '
-      'and non-members are not drawn alike (see --nonmembers=holdout)'
-    )
-  return lines
+  if max_advantage is not None or not (folder.path / run_page.PAGE).exists():
+    run_page.write(folder, max_advantage=max_advantage)
 
 
 if __name__ == '__main__':

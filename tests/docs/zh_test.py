@@ -15,7 +15,7 @@ DOCS = pathlib.Path(__file__).parents[2] / 'docs'
 ZH = DOCS / 'zh'
 GLOSSARY = ZH / 'glossary.md'
 
-PENDING = ('attacks.md', 'rnns.md')
+PENDING = ()
 """English pages whose Chinese versions are still to come."""
 
 CHINESE_ONLY = ('glossary.md',)
@@ -218,6 +218,14 @@ class PagesTest(parameterized.TestCase):
       for child in token.children or ():
         if child.type == 'text':
           self.assertNotRegex(child.content, r'[*`]|\]\(')
+
+  @parameterized.parameters(*sorted(path.name for path in ZH.glob('*.md')))
+  def test_formula_stands_apart_from_chinese(self, name):
+    # GitHub shows no formula that follows a mark or is followed by a character.
+    text = without_code((ZH / name).read_text())
+    for formula in _FORMULA.finditer(text):
+      around = text[formula.start() - 1] + text[formula.end()]
+      self.assertRegex(around, r'^\s\W$', formula[0])
 
 
 class GlossaryTest(absltest.TestCase):
