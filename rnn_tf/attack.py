@@ -45,13 +45,8 @@ def main() -> None:
     'where': fleet.options(),
   }
   run = finished_run(options.run)
-  from rnn_tf import (
-    attack_page,
-    attack_records,
-    attack_request,
-    run_page,
-    shadow_audit,
-  )
+  from rnn_tf import attack_page, attack_records, attack_request, shadow_audit
+  from rnn_tf.pages import run_page
 
   asked = attack_request.request(run, options, source=source.from_flags(), **settings)
   if attack_request.made(asked) and not options.overwrite:

@@ -22,7 +22,8 @@ def main() -> None:
   options = inference_options.from_flags()
   folder = finished_run(options.run)
   out = pathlib.Path(options.output_dir or folder.path / 'inference')
-  from rnn_tf import inference, inference_page
+  from rnn_tf import inference
+  from rnn_tf.pages import inference_page
   from rnn_tf.plot_style import to_png
 
   if options.show:

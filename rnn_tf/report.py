@@ -33,7 +33,7 @@ def main() -> int | None:
 
 def _verify(run: str) -> int:
   """Prints whether a run's files tell the truth; returns the exit code."""
-  from rnn_tf import page_check
+  from rnn_tf.pages import page_check
 
   verification = page_check.verify(run)
   print(page_check.text(verification))
@@ -41,7 +41,7 @@ def _verify(run: str) -> int:
 
 
 def _write_page(run: str, max_advantage: float | None) -> None:
-  from rnn_tf import run_page
+  from rnn_tf.pages import run_page
   from rnn_tf.runs import RunFolder
 
   print(f'report: {run_page.write(RunFolder(run), max_advantage=max_advantage)}')
@@ -49,7 +49,8 @@ def _write_page(run: str, max_advantage: float | None) -> None:
 
 def _compare(options: report.ReportOptions) -> None:
   """Reads the runs, writes the comparison, and prints its table."""
-  from rnn_tf import comparison_page, reporting
+  from rnn_tf import reporting
+  from rnn_tf.pages import comparison_page
 
   records = reporting.load_runs(options.runs)
   command = shlex.join(['python', '-m', 'rnn_tf.report', *sys.argv[1:]])

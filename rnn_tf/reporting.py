@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnn_tf import attack_section, matched_page, privacy_page, tables
+from rnn_tf import attack_section, privacy_page, tables
 from rnn_tf.errors import UsageError
+from rnn_tf.matching import page as matched_page
 from rnn_tf.pictures import class_picture, pictures, privacy_pictures, sizes
 from rnn_tf.plot_style import to_png
 from rnn_tf.records import RunRecord, load_run, load_runs

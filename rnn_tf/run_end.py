@@ -2,9 +2,10 @@
 
 from typing import Protocol
 
-from rnn_tf import callbacks, reporting, run_images, run_page, run_sections
+from rnn_tf import callbacks, reporting, run_images
 from rnn_tf.attacks import tf_privacy
 from rnn_tf.dp import guarantee
+from rnn_tf.pages import run_page, run_sections
 from rnn_tf.runs import RunFolder
 
 

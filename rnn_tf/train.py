@@ -90,7 +90,7 @@ def main() -> None:
 
 def _page(folder: RunFolder, max_advantage: float | None) -> None:
   """Writes the page anew where it is not there, or not as it was asked for."""
-  from rnn_tf import run_page
+  from rnn_tf.pages import run_page
 
   if max_advantage is not None or not (folder.path / run_page.PAGE).exists():
     run_page.write(folder, max_advantage=max_advantage)

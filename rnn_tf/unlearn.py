@@ -43,7 +43,7 @@ def main() -> None:
       return
     launch.LOG.info('%s', unlearning.describe(prepared))
     record = unlearning.unlearn(prepared)
-  from rnn_tf import run_page
+  from rnn_tf.pages import run_page
 
   page = run_page.write(run)
   print(deletion_page.text(record))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnn_tf.matched import Course, Network
+from rnn_tf.matching.matched import Course, Network
 
 
 def course(run='gru-s0', *, member=(0.4, 0.6, 0.8), seed=0, leak=1.0, **changes):

@@ -1,0 +1,1 @@
+"""Networks compared where they are equally good."""

@@ -1,0 +1,93 @@
+"""Whether a run's files and its page tell the truth."""
+
+import dataclasses
+
+from rnn_tf.errors import UsageError
+from rnn_tf.page import figures
+from rnn_tf.pages import run_page
+from rnn_tf.runs import RunFolder
+from rnn_tf.verification import verification
+from rnn_tf.verification.verification import Verification
+
+_MOST = 40
+"""Numbers named one by one; of more, how many there are."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PageCheck:
+  """What came of it.
+
+  Attributes:
+    run: the run's folder.
+    data: of the files.
+    page: a line for each difference between the page that is there and the one that
+      the files amount to.
+    about_page: what was compared, or why nothing was.
+  """
+
+  run: str
+  data: Verification
+  page: tuple[str, ...]
+  about_page: str
+
+  @property
+  def true(self) -> bool:
+    """Whether nothing was found."""
+    return not self.data.mismatches and not self.page
+
+
+def verify(run: str) -> PageCheck:
+  """Recomputes the figures of a run's files, and compares its page with the files.
+
+  Raises:
+    UsageError: there is no run, or a file is damaged.
+  """
+  folder = RunFolder(run)
+  data = verification.verify(folder)
+  page, about = _page(folder)
+  return PageCheck(run=str(folder), data=data, page=page, about_page=about)
+
+
+def _page(folder: RunFolder) -> tuple[tuple[str, ...], str]:
+  path = folder.path / run_page.PAGE
+  if not path.exists():
+    return (), f'{path} is not there: python -m rnn_tf.report --run={folder} writes it'
+  try:
+    text = path.read_text(encoding='utf-8')
+  except (OSError, UnicodeDecodeError) as error:
+    raise UsageError(f'{path} cannot be read: {error}') from error
+  old = figures.read(text, name=str(path))
+  expected = run_page.make(folder, max_advantage=run_page.limit_of(old))
+  if text == expected:
+    return (), f'{path}: byte for byte what the files amount to'
+  found = figures.differences(old, figures.read(expected, name=str(path)))
+  if found:
+    return tuple(found), f'{path}: {len(found)} differences'
+  new = figures.read(expected, name=str(path))
+  if old.version != new.version:
+    return (), (
+      f'{path}: made by version {old.version}, now it is {new.version}: the same '
+      'figures and texts, shown in another way'
+    )
+  return (
+    f'{path.name}: not a figure or text, but its markup or scripts were changed',
+  ), f'{path}: 1 difference'
+
+
+def text(check: PageCheck) -> str:
+  """Returns what is printed."""
+  data = check.data
+  lines = [f'{check.run}: {len(data.checks):,} figures recomputed']
+  lines += [f'  {file}: {count:,}' for file, count in data.counts.items()]
+  lines.append(check.about_page)
+  if data.not_checked:
+    lines.append('not recomputed:')
+    lines += [f'  {line}' for line in data.not_checked]
+  wrong = [str(each) for each in data.mismatches] + list(check.page)
+  if not wrong:
+    return '\n'.join([*lines, 'TRUE: every figure is what the stored data say'])
+  lines.append(f'FALSE: {len(wrong):,} figures are not what the stored data say:')
+  lines += [f'  {line}' for line in wrong[:_MOST]]
+  if len(wrong) > _MOST:
+    lines.append(f'  and {len(wrong) - _MOST:,} more')
+  return '\n'.join(lines)

@@ -1,0 +1,174 @@
+"""Shadow models read back, without the data set and without TensorFlow.
+
+They lie outside of a run's folder: where they are gone, what they have said of the run
+cannot be computed anew.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnn_tf.attacks.shadows import Shadows
+from rnn_tf.config import RunConfig, to_json
+from rnn_tf.fleets import membership
+from rnn_tf.run_files import RunFiles
+from rnn_tf.verification.checks import MissingError
+from rnn_tf.verification.ids import POOL, TEST, Examples, Labels
+
+FOLDER, FILE = 'fleets', 'fleet.json'
+
+_FLAG = re.compile(r'--(?:fleet_dir|shadow_fleet)[= ](\S+)')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Fleet:
+  """Shadow models.
+
+  Attributes:
+    shadows: what they said at the target's last epoch.
+    seconds: that each took.
+  """
+
+  shadows: Shadows
+  seconds: tuple[float, ...]
+
+
+def find(run: RunFiles, name: str, *, command: str) -> RunFiles:
+  """Returns the folder of a fleet, where a command has put or found it.
+
+  Args:
+    run: the run's folder.
+    name: of the fleet's folder.
+    command: the command line that used it.
+
+  Raises:
+    MissingError: it is not there any more.
+  """
+  beside = run.path.resolve().parent.parent
+  places = [pathlib.Path(FOLDER) / name, beside / FOLDER / name]
+  named = _FLAG.search(command)
+  if named and pathlib.Path(named[1]).resolve().name == name:
+    places.insert(0, pathlib.Path(named[1]))
+  for place in places:
+    if (place / FILE).is_file():
+      return RunFiles(place)
+  raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there')
+
+
+def load(
+  fleet: RunFiles,
+  config: RunConfig,
+  examples: Examples,
+  *,
+  labels: Labels,
+  count: int,
+  class_count: int,
+) -> Fleet:
+  """Returns what shadow models said at the target's last epoch.
+
+  Labels of the population that the run's files do not tell are below 0.
+
+  Args:
+    fleet: their folder.
+    config: the target's.
+    examples: the target's.
+    labels: of these.
+    count: shadow models, the first ones of the folder.
+    class_count: classes of the data set.
+
+  Raises:
+    MissingError: they are not the target's, or one is missing or damaged.
+  """
+  epoch, pool = config.training.epochs, examples.pool
+  try:
+    key = _key(fleet, config)
+    members = _members(key, examples, count=count)
+    rows = [_shadow(fleet, number, row) for number, row in enumerate(members)]
+    train, test = (
+      np.array([float(row[name][str(epoch)]) for row in rows])
+      for name in ('train_accuracy', 'test_accuracy')
+    )
+    seconds = tuple(float(row['seconds']) for row in rows)
+  except (OSError, KeyError, TypeError, ValueError) as error:
+    raise MissingError(f'{fleet}: cannot be used ({error})') from error
+  known = labels.of_ids(POOL, pool)
+  if (known < 0).any():
+    raise MissingError('the labels of the training pool are not all kept')
+  outputs = [_outputs(fleet, number, epoch) for number in range(count)]
+  if {pair[0].shape for pair in outputs} != {(len(pool), class_count)}:
+    raise MissingError(f'{fleet}: cannot be used (outputs of other examples)')
+  shadows = Shadows(
+    ids=pool,
+    labels=known,
+    usable=_usable(key, examples),
+    members=members,
+    logits=np.stack([pair[0] for pair in outputs]),
+    hidden=None,
+    population_labels=labels.of_ids(TEST, examples.test),
+    population_logits=np.stack([pair[1] for pair in outputs]),
+    train_accuracy=train,
+    test_accuracy=test,
+  )
+  return Fleet(shadows=shadows, seconds=seconds)
+
+
+def _key(fleet: RunFiles, config: RunConfig) -> Mapping[str, Any]:
+  """Returns what decides a fleet's memberships.
+
+  Raises:
+    ValueError: the shadow models were not made as the target was.
+  """
+  key = json.loads((fleet.path / FILE).read_text(encoding='utf-8'))['key']
+  training = to_json(config.training)
+  del training['seed']
+  for name, value in (('model', to_json(config.model)), ('training', training)):
+    if key[name] != json.loads(json.dumps(value)):
+      raise ValueError(f'another {name} than that of the run')
+  if key['data']['dataset'] != config.data.dataset:
+    raise ValueError('another data set than that of the run')
+  return key['members']
+
+
+def _usable(key: Mapping[str, Any], examples: Examples) -> np.ndarray:
+  if key['shadow_split'] == 'disjoint':
+    return ~np.isin(examples.pool, examples.train)
+  return np.ones(len(examples.pool), bool)
+
+
+def _members(key: Mapping[str, Any], examples: Examples, *, count: int) -> np.ndarray:
+  """Returns the membership matrix that follows from a fleet's seed."""
+  usable, seed = _usable(key, examples), int(key['shadow_seed'])
+  if key['shadow_split'] == 'half':
+    return membership.half(count, len(usable), seed=seed)
+  size = int(key['shadow_train_size'])
+  return membership.disjoint(count, usable, train_size=size, seed=seed)
+
+
+def _shadow(fleet: RunFiles, number: int, row: np.ndarray) -> dict[str, Any]:
+  """Reads what is known of a shadow; raises ValueError where its files are others."""
+  name = f'shadow-{number:04d}'
+  info = json.loads((fleet.path / f'{name}.json').read_text(encoding='utf-8'))
+  with open(fleet.path / f'{name}.npz', 'rb') as file:
+    found = hashlib.file_digest(file, 'sha256').hexdigest()
+  if found != info['sha256']:
+    raise ValueError(f'{name}.npz does not have its checksum')
+  packed = hashlib.sha256(np.packbits(row).tobytes()).hexdigest()[:16]
+  if packed != info['members']:
+    raise ValueError(f'{name} is of other examples')
+  return info
+
+
+def _outputs(fleet: RunFiles, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a shadow's logits on the pool and on the population."""
+  name = f'shadow-{number:04d}.npz'
+  try:
+    with np.load(fleet.path / name, allow_pickle=False) as file:
+      return file[f'epoch-{epoch:04d}/pool'], file[f'epoch-{epoch:04d}/population']
+  except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+    raise MissingError(f'{fleet}/{name}: {error}') from error
