@@ -18,7 +18,7 @@ installed := $(call stamp,requirements.txt)
 installed_dev := $(call stamp,requirements-dev.txt)
 installed_cuda := $(if $(filter-out 0,$(CUDA)),$(call stamp,requirements-cuda.txt))
 
-.PHONY: help venv demo test lint lock check-stack clean
+.PHONY: help venv demo test lint lock docs check-stack clean
 
 help: ## This list.
 	@echo 'Targets (each installs what it needs into $(VENV) first):'
@@ -30,7 +30,7 @@ demo: venv ## Train an LSTM on scikit-learn's digits, with a privacy report.
 	$(run) -m rnn_tf.train $(ARGS)
 
 test: venv $(installed_dev) ## Run the tests.
-	$(run) -m pytest -q $(ARGS)
+	$(run) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 lint: $(installed_dev) ## Check style, formatting and which module may import which.
 	$(run) -m ruff check
@@ -39,6 +39,10 @@ lint: $(installed_dev) ## Check style, formatting and which module may import wh
 
 lock: ## Make the three requirements files anew; ARGS=--upgrade for newer versions.
 	PYTHON='$(PYTHON)' .ci/lock $(ARGS)
+
+docs: venv ## Draw the guide's diagrams and write the tables of reports/README.md.
+	$(run) docs/diagrams.py
+	$(run) docs/gallery.py
 
 check-stack: venv ## Run TF Privacy's own tests against the lock (about 10 minutes).
 	$(run) .ci/check_stack.py $(ARGS)

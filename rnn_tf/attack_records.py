@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnn_tf.attack_config import ATTACKS, AttackConfig, FleetConfig
+from rnn_tf.attacks import result_lines
 from rnn_tf.attacks import results as attack_results
 from rnn_tf.attacks.anytime import AnytimePoint
 from rnn_tf.attacks.exposure import Exposed
@@ -42,17 +43,6 @@ CALLS = ('member', 'non-member', 'accuracy', 'macro avg', 'weighted avg')
 """Rows of a classification report."""
 
 _KINDS = (PERMUTED, ANOTHER_MODEL)
-# Fields that are shares, wherever they are.
-_SHARES = frozenset(
-  (
-    *('auc', 'auc_low', 'auc_high', 'auc_null_half_width', 'half_width', 'advantage'),
-    *('ppv', 'fpr', 'fpr_low', 'fpr_high', 'tpr', 'tpr_low', 'tpr_high', 'target_fpr'),
-    *('train_accuracy', 'val_accuracy', 'test_accuracy', 'test_auc', 'probability'),
-    *('in_probability', 'out_probability', 'precision', 'recall', 'f1-score'),
-  )
-)
-# And those that may be below 0; what is in neither is a count or an amount.
-_SIGNED = frozenset(('score', 'threshold'))
 
 WEIGHTS = 'weights/final.weights.h5'
 # A run has one of them: a network's, or a classical model's.
@@ -298,14 +288,12 @@ def _build(
   if missing:
     raise ValueError(f'{FILE} has no {missing[0]}')
   results = [
-    read_typed(
-      AttackResult, line, where=f'privacy.jsonl, line {number}', allows=_allows
-    )
+    result_lines.read(line, where=f'privacy.jsonl, line {number}')
     for number, line in enumerate(lines, start=1)
   ]
   fields = {name: value for name, value in values.items() if name != 'format'}
   record = read_typed(
-    AttackRecord, {**fields, 'results': []}, where=FILE, allows=_allows
+    AttackRecord, {**fields, 'results': []}, where=FILE, allows=result_lines.allows
   )
   record = dataclasses.replace(record, results=tuple(results), folder=folder)
   _check(record)
@@ -322,8 +310,6 @@ def _check(record: AttackRecord) -> None:
     seen.add((result.attack, result.slice))
     if result.epoch != record.epoch:
       raise ValueError(f'{what} is of epoch {result.epoch}, not {record.epoch}')
-    if not result.skipped and None in (result.auc, result.tpr_at_fpr):
-      raise ValueError(f'{what} has no figures')
   checks = [
     ('label', record.label, [record.folder.path.resolve().name]),
     ('nonmembers', record.target.nonmembers, NONMEMBERS),
@@ -338,14 +324,12 @@ def _check(record: AttackRecord) -> None:
   for name, value, allowed in checks:
     if value not in allowed:
       raise ValueError(f'{name}: {value!r} is none of {", ".join(map(str, allowed))}')
+  for attack, points in record.anytime.items():
+    for point in points:
+      result_lines.check_rates(point.tpr_at_fpr, where=f'anytime, {attack}')
   exposed = [each for members in record.exposed.values() for each in members]
   for row in (*record.classes, *exposed):
     if row.label >= len(record.class_names):
       raise ValueError(
         f'label {row.label} is none of {len(record.class_names)} classes'
       )
-
-
-def _allows(name: str, value: float) -> bool:
-  least = -math.inf if name in _SIGNED else 0
-  return least <= value <= (1 if name in _SHARES else math.inf)

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from rnn_tf import attack_records, run_files
+from rnn_tf import attack_records, run_files, run_images
 from rnn_tf import config as configs
 from rnn_tf.attack_config import AttackConfig, FleetConfig
 from rnn_tf.config import RunConfig
@@ -109,7 +109,7 @@ def _check_folder(asked: Request) -> None:
 def _not_made(asked: Request, record: attack_records.AttackRecord) -> list[str]:
   """Returns the flags that ask for more than the attack that is there has."""
   options = asked.options
-  picture = (asked.folder.path / 'exposed.png').exists()
+  pictured = (asked.folder.path / run_images.FILE).exists()
   listed = max(map(len, record.exposed.values()), default=0)
   members = record.target.n_members
   return [
@@ -120,7 +120,7 @@ def _not_made(asked: Request, record: attack_records.AttackRecord) -> list[str]:
       f'--num_exposed={options.num_exposed}': (
         listed < min(options.num_exposed, members)
       ),
-      '--embed_images': options.embed_images and not picture,
+      '--embed_images': options.embed_images and not pictured,
     }.items()
     if lacking
   ]

@@ -19,6 +19,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from rnn_tf.attack_config import FLEET_ATTACKS
 from rnn_tf.attacks.results import ENTIRE
 from rnn_tf.config import MODEL_FIELDS, RunConfig
+from rnn_tf.model_config import TRAINING_OF_CLASSICAL
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import tf
 
@@ -153,7 +154,7 @@ def hyperparameters(
   values = {
     **dataclasses.asdict(config.data),
     **_fields(config.model, 'model', *MODEL_FIELDS[config.model.model]),
-    **dataclasses.asdict(config.training),
+    **_training(config),
     **(dataclasses.asdict(config.privacy) if config.privacy.dp else {'dp': False}),
   }
   if guarantee is not None:
@@ -169,6 +170,13 @@ def hyperparameters(
     for name, value in values.items()
     if value is not None and value != ''
   }
+
+
+def _training(config: RunConfig) -> dict[str, Any]:
+  """Returns the training flags that have an effect on the run's model."""
+  if config.model.classical:
+    return _fields(config.training, *TRAINING_OF_CLASSICAL)
+  return dataclasses.asdict(config.training)
 
 
 def _fields(config: Any, *names: str) -> dict[str, Any]:

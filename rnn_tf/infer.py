@@ -23,9 +23,11 @@ def main() -> None:
   folder = finished_run(options.run)
   out = pathlib.Path(options.output_dir or folder.path / 'inference')
   from rnn_tf import inference
+  from rnn_tf.page import replacing
   from rnn_tf.pages import inference_page
   from rnn_tf.plot_style import to_png
 
+  replacing.check(out, kind='inference', flag=f'--output_dir={out}')
   if options.show:
     inference.check_screen(str(out / 'examples.png'))
   answers, images = _predict(folder, options, source.from_flags())

@@ -3,7 +3,6 @@
 import dataclasses
 import glob
 import logging
-import numbers
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnn_tf.attacks import result_lines
 from rnn_tf.attacks import results as attack_results
 from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.config import RunConfig
@@ -21,8 +21,6 @@ from rnn_tf.runs import SHARDED, RunFolder
 LOG = logging.getLogger('rnn_tf')
 
 _SECONDS = ('seconds', 'report_seconds')
-_EPSILONS = ('epsilon', 'epsilon_lower_bound')
-_SHARES = ('auc', 'auc_low', 'auc_high', 'auc_null_half_width', 'advantage')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -236,9 +234,8 @@ def _results(place: RunFolder, epochs: int, *, finished: bool):
   results: dict[tuple[int, str, str], AttackResult] = {}
   for number, line in enumerate(place.read_lines(), start=1):
     try:
-      result = AttackResult.from_json(line)
-      _check(result)
-    except (TypeError, ValueError) as error:
+      result = result_lines.read(line, where=f'line {number}')
+    except ValueError as error:
       raise UsageError(
         f'{place}/privacy.jsonl, line {number} is no attack result ({error}): it was '
         'edited, or another version wrote it'
@@ -257,22 +254,6 @@ def _results(place: RunFolder, epochs: int, *, finished: bool):
         f'ends at {epochs}: one of them was edited'
       )
   return tuple(sorted(results.values(), key=lambda result: result.epoch))
-
-
-def _check(result: AttackResult) -> None:
-  """Raises ValueError unless the numbers are there and can be what they say."""
-  if not isinstance(result.epoch, int) or result.epoch < 1:
-    raise ValueError(f'epoch is {result.epoch!r}')
-  if result.skipped is not None:
-    return
-  for name in _SHARES:
-    value = getattr(result, name)
-    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-      raise ValueError(f'{name} is {value!r}')
-  for name in _EPSILONS:
-    value = getattr(result, name)
-    if value is not None and not (isinstance(value, numbers.Real) and value >= 0):
-      raise ValueError(f'{name} is {value!r}')
 
 
 def load_runs(patterns: Sequence[str]) -> list[RunRecord]:

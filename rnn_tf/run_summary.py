@@ -9,12 +9,16 @@ from rnn_tf.runs import RunFolder
 
 def summary(folder: RunFolder, *, data_dir: str | None) -> str:
   """Returns the last lines on the screen: the result, and what to do next."""
-  result = folder.result()
+  result, fitted = folder.result(), folder.config().model.classical
   lines = [
-    f'running training accuracy {result["train_accuracy"]:.4f}, test accuracy '
-    f'{result["val_accuracy"]:.4f} after {result["epochs"]} epochs; best '
-    f'{result["best_val_accuracy"]:.4f} after epoch {result["best_epoch"]}'
+    f'{"training" if fitted else "running training"} accuracy '
+    f'{result["train_accuracy"]:.4f}, test accuracy {result["val_accuracy"]:.4f}'
   ]
+  if not fitted:
+    lines[0] += (
+      f' after {result["epochs"]} epochs; best {result["best_val_accuracy"]:.4f} after '
+      f'epoch {result["best_epoch"]}'
+    )
   for attack, figures in result['privacy'].items():
     lines.append(
       f'{attack} attack: AUC {figures["auc"]:.3f} [{figures["auc_low"]:.3f}, '

@@ -62,6 +62,14 @@ def find(records: Iterable[RunRecord]) -> list[Group]:
   )
 
 
+def by_data_set(records: Iterable[RunRecord]) -> dict[str, list[RunRecord]]:
+  """Returns the runs of each data set, in the order in which they are named."""
+  found: dict[str, list[RunRecord]] = {}
+  for record in records:
+    found.setdefault(record.data.name, []).append(record)
+  return found
+
+
 def _without_seeds(config: RunConfig) -> RunConfig:
   return dataclasses.replace(
     config,

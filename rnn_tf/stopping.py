@@ -48,6 +48,8 @@ class Recommendation:
     reason: why there is none to stop at; '' where there is one.
     null_advantage: what the largest advantage of the attacks stays under with a
       probability of 95% if nothing leaks; None without a report.
+    luck_advantage: what the advantage of one attack is above with a probability of 95%
+      if nothing leaks; None without a report.
     text: all of that, in a sentence or two.
   """
 
@@ -57,6 +59,7 @@ class Recommendation:
   lowest: EpochLeakage | None
   reason: str
   null_advantage: float | None
+  luck_advantage: float | None
   text: str
 
   @property
@@ -66,8 +69,8 @@ class Recommendation:
 
   @property
   def unreachable(self) -> bool:
-    """Whether less is asked for than guessing alone shows: none but luck gets there."""
-    return self.null_advantage is not None and self.max_advantage < self.null_advantage
+    """Whether so little is asked for that guesses stay under it by luck alone."""
+    return self.luck_advantage is not None and self.max_advantage < self.luck_advantage
 
 
 def null_advantage(n_members: int, n_nonmembers: int, *, tries: int = 1) -> float:
@@ -94,8 +97,12 @@ def _null_of(results: Sequence[AttackResult]) -> float:
   Attacks that are trained across folds stray further than their sizes say, which the
   null interval of their AUC knows: its variance is (1/m + 1/n) / 12 times the folds.
   """
-  scales = [math.sqrt(12) * result.auc_null_half_width / Z95 for result in results]
-  return float(stats.kstwobign.isf(_CHANCE / len(results))) * max(scales)
+  quantile = float(stats.kstwobign.isf(_CHANCE / len(results)))
+  return quantile * max(map(_scale, results))
+
+
+def _scale(result: AttackResult) -> float:
+  return math.sqrt(12) * result.auc_null_half_width / Z95
 
 
 def by_epoch(record: RunRecord) -> list[EpochLeakage]:
@@ -141,6 +148,8 @@ def recommend(record: RunRecord, *, max_advantage: float) -> Recommendation:
   )
   # Of all epochs the strictest, since the one that is lucky is not known beforehand.
   null = max((each.null_advantage for each in epochs), default=None)
+  scales = [_scale(each.by_advantage) for each in epochs]
+  luck = float(stats.kstwobign.ppf(_CHANCE)) * min(scales) if scales else None
   lowest = min(epochs, key=lambda each: each.by_advantage.advantage, default=None)
   reason = '' if chosen else _why_none(lowest, max_advantage)
   return Recommendation(
@@ -150,7 +159,8 @@ def recommend(record: RunRecord, *, max_advantage: float) -> Recommendation:
     lowest=lowest,
     reason=reason,
     null_advantage=null,
-    text=_text(chosen, reason, max_advantage, null),
+    luck_advantage=luck,
+    text=_text(chosen, reason, max_advantage, null, luck),
   )
 
 
@@ -165,7 +175,11 @@ def _why_none(lowest: EpochLeakage | None, max_advantage: float) -> str:
 
 
 def _text(
-  chosen: EpochLeakage | None, reason: str, max_advantage: float, null: float | None
+  chosen: EpochLeakage | None,
+  reason: str,
+  max_advantage: float,
+  null: float | None,
+  luck: float | None,
 ) -> str:
   if chosen is None:
     text = f'No epoch to stop at: {reason}.'
@@ -178,11 +192,16 @@ def _text(
     )
   if null is None:
     return text
-  if max_advantage < null:
+  if max_advantage < luck:
     return (
       f'{text} But an advantage of {max_advantage:g} is unreachable except by luck: '
-      f'where nothing leaks, the largest still comes to as much as {null:.4f} (95% '
-      'quantile), since its threshold is picked in hindsight.'
+      f'where nothing leaks, one attack still shows more than {luck:.4f} in 95% of '
+      'cases, since its threshold is picked in hindsight.'
+    )
+  if max_advantage < null:
+    return (
+      f'{text} Chance alone may come above {max_advantage:g}: where nothing leaks, the '
+      f'largest advantage is up to {null:.4f} (95% quantile).'
     )
   return f'{text} Where nothing leaks it is up to {null:.4f} (95% quantile).'
 

@@ -66,6 +66,7 @@ def main() -> None:
   folder = RunFolder(options.run_dir or pathlib.Path('runs') / config.name())
   folder.check(config, overwrite=options.overwrite)
   if folder.finished and not options.overwrite and not options.dry_run:
+    _check_images(folder)
     launch.LOG.info('%s is finished already; --overwrite trains it again', folder)
   elif options.dry_run:
     from rnn_tf import experiment
@@ -86,6 +87,17 @@ def main() -> None:
     )
   _page(folder, max_advantage)
   print(run_summary.summary(folder, data_dir=source.from_flags().data_dir))
+
+
+def _check_images(folder: RunFolder) -> None:
+  """Raises UsageError where images are asked for that a finished run has not kept."""
+  from rnn_tf import run_images
+
+  if images.from_flags() and not (folder.path / run_images.FILE).exists():
+    raise UsageError(
+      f'--embed_images: {folder} is finished and has kept no images: give --overwrite '
+      'to train it again, or leave it out'
+    )
 
 
 def _page(folder: RunFolder, max_advantage: float | None) -> None:

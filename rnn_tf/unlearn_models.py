@@ -14,8 +14,8 @@ from rnn_tf import (
   launch,
   models,
   run_data,
+  run_model,
   run_start,
-  training,
 )
 from rnn_tf.callbacks import duration
 from rnn_tf.config import RunConfig
@@ -24,7 +24,6 @@ from rnn_tf.deletion import sisa
 from rnn_tf.deletion_config import FINETUNE
 from rnn_tf.errors import UsageError
 from rnn_tf.options.fleet import FleetOptions
-from rnn_tf.prediction import Predictor
 from rnn_tf.runs import RunFolder
 from rnn_tf.sharding import sharded
 from rnn_tf.sharding.constituent import Examples
@@ -157,16 +156,13 @@ class Maker:
       kept = run.read_npz(OUTPUTS, needs=['identity', 'pool', 'test'])
       if np.array_equal(kept['identity'], identity):
         return kept['pool'], kept['test']
-    config = run.config()
-    model = models.build(
-      config.model,
+    predict = run_model.predictor(
+      run,
       image_shape=self._pool.images.shape[1:],
-      num_classes=len(self._data.class_names),
+      class_count=len(self._data.class_names),
     )
-    training.load_weights(model, run.path / attack_records.WEIGHTS)
-    predict = Predictor(model)
     outputs = {
-      name: predict(models.inputs(config.model, split.images))
+      name: predict(split.images)[0]
       for name, split in (('pool', self._pool), ('test', self._data.test))
     }
     run.write_npz(OUTPUTS, {'identity': identity, **outputs})

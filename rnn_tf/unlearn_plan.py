@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf import attack_records, config, run_start
+from rnn_tf import attack_records, classical, config, run_start
 from rnn_tf.attack_config import MODEL_ATTACKS
 from rnn_tf.config import RunConfig
 from rnn_tf.datasets import Data
@@ -50,11 +50,12 @@ def check_parent(run: RunFolder, deletion: DeletionConfig) -> None:
       f'--run={run}: was fine-tuned, and its weights have seen what was deleted '
       f'before: name the run that it was made of, {own.deleted.parent}'
     )
-  if own.model.classical:
-    raise UsageError(
-      f'--run={run}: is of a {own.model.model}, and deletions are made from networks: '
-      'name a run of one, such as of --model=lstm'
-    )
+  for method in ('sharded', FINETUNE) if own.model.classical else ():
+    if method in deletion.methods:
+      raise UsageError(
+        f'--method={method}: --model={own.model.model} is fitted at once, not trained '
+        'on, slice by slice or from old weights: give some of retrain, twin, none'
+      )
   if 'sharded' in deletion.methods:
     shards = deletion.shards
     sharded.check(own, shards.num_shards, shards.num_slices)
@@ -160,7 +161,9 @@ class _Maker:
       # An original of another seed is trained as the parent was.
       engine = engine or run_start.begun_with(self.run)[0]
     examples = len(self.data.train) - len(forgotten)
-    if examples < wanted.training.batch_size:
+    if wanted.model.classical:
+      classical.check_size(wanted.model, examples, of=folder.path.name)
+    elif examples < wanted.training.batch_size:
       raise UsageError(
         f'{folder.path.name}: {examples} training examples are left, fewer than the '
         f"run's --batch_size={wanted.training.batch_size}: delete less"

@@ -75,13 +75,22 @@ class RecommendTest(fake_runs.RunsCase):
 
   def test_less_than_guessing_shows_is_called_unreachable(self):
     record = self.load(leak=0.0, members=3000, nonmembers=2000)
-    null = stopping.recommend(record, max_advantage=1.0).null_advantage
-    below = stopping.recommend(record, max_advantage=null - 1e-4)
-    above = stopping.recommend(record, max_advantage=null + 1e-4)
-    self.assertEqual((below.unreachable, above.unreachable), (True, False))
+    free = stopping.recommend(record, max_advantage=1.0)
+    null, luck = free.null_advantage, free.luck_advantage
+    scale = np.sqrt(1 / 3000 + 1 / 2000)
+    self.assertBetween(luck / scale, stats.kstwobign.ppf(0.05) - 1e-3, 1)
+    below, between, above = (
+      stopping.recommend(record, max_advantage=value)
+      for value in (luck - 1e-4, null - 1e-4, null + 1e-4)
+    )
+    self.assertTrue(below.unreachable)
     self.assertIn('unreachable', below.text)
-    self.assertNotIn('unreachable', above.text)
-    self.assertIn(f'up to {null:.4f}', above.text)
+    for each in (between, above):
+      self.assertFalse(each.unreachable)
+      self.assertNotIn('unreachable', each.text)
+      self.assertIn(f'up to {null:.4f}', each.text)
+    self.assertIn('Chance alone may come above', between.text)
+    self.assertNotIn('Chance alone', above.text)
 
   def test_the_level_is_for_the_largest_of_several_attacks_trained_on_folds(self):
     record = self.load()

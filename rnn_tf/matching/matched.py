@@ -96,7 +96,8 @@ def find(records: Iterable[RunRecord], *, least_seeds: int = 1) -> list[Network]
   """Returns the networks among runs of one data set, recurrent ones first.
 
   In a pair of a recurrent and a feed-forward network the recurrent one is then the
-  first. Unfinished runs, runs without a report and repeated seeds are left out.
+  first. Unfinished runs, runs without a report, repeated seeds and models that are no
+  networks are left out.
 
   Args:
     records: of one data set.
@@ -105,9 +106,10 @@ def find(records: Iterable[RunRecord], *, least_seeds: int = 1) -> list[Network]
   Raises:
     UsageError: the scores of a run are damaged.
   """
-  chosen = {group: _one_a_seed(group) for group in seed_groups.find(records)}
+  networks = (each for each in records if not each.config.model.classical)
+  chosen = {group: _one_a_seed(group) for group in seed_groups.find(networks)}
   groups = [group for group, runs in chosen.items() if len(runs) >= least_seeds]
-  networks = [
+  found = [
     Network(
       name=name,
       recurrent='sequence' in MODEL_FIELDS[group.config.model.model],
@@ -117,7 +119,7 @@ def find(records: Iterable[RunRecord], *, least_seeds: int = 1) -> list[Network]
     )
     for group, name, flags in zip(groups, *_names(groups), strict=True)
   ]
-  return sorted(networks, key=lambda network: not network.recurrent)
+  return sorted(found, key=lambda network: not network.recurrent)
 
 
 def _one_a_seed(group: Group) -> list[RunRecord]:

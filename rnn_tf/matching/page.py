@@ -73,7 +73,8 @@ def section(
   """Returns the section on the plain runs of one data set.
 
   Args:
-    records: of one data set; private runs have a section of their own.
+    records: of one data set; private runs have a section of their own, and models
+      that are no networks are left out.
     levels: criterion -> levels, in place of those that `matched.choose_levels` takes.
 
   Returns:
@@ -83,7 +84,11 @@ def section(
   Raises:
     UsageError: the scores of a run are damaged.
   """
-  plain = [record for record in records if not record.config.privacy.dp]
+  plain = [
+    record
+    for record in records
+    if not (record.config.privacy.dp or record.config.model.classical)
+  ]
   networks = matched.find(plain, least_seeds=2)
   paths = list(_paths(networks))
   if len(networks) < 2 or not paths:

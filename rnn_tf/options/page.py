@@ -10,8 +10,8 @@ _MAX_ADVANTAGE = flags.DEFINE_float(
   'max_advantage',
   None,
   'The largest advantage of any attack that is acceptable: report.html names the most '
-  'accurate epoch that stays under it. Not given: what the page was made with before, '
-  'or 0.1.',
+  'accurate epoch whose advantages are at most that. Not given: of a run, what its '
+  'page was made with before, or 0.1; of a comparison, 0.1.',
 )
 
 

@@ -1,126 +1,24 @@
 """What a page shows of attacks with shadow models, on one run and on several."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnn_tf import attack_details, attack_page, attack_verdict, claims
+from rnn_tf import attack_details, attack_page, attack_verdict
 from rnn_tf.attack_names import named_results
 from rnn_tf.attack_plots import Scored
 from rnn_tf.attack_records import FOLDER, AttackRecord
-from rnn_tf.attacks.results import AttackResult
 from rnn_tf.page import blocks
 from rnn_tf.pages import attack_charts, attack_detail_blocks
 from rnn_tf.pages.attack_charts import Curve
 from rnn_tf.pages.attack_comparison_blocks import comparison_sections
 from rnn_tf.pages.attack_detail_blocks import Images, Named, strongest
-from rnn_tf.pages.block_parts import picture, plain
+from rnn_tf.pages.block_parts import picture
+from rnn_tf.pages.run_lines import plain
 
-__all__ = ['Headline', 'Images', 'comparison_sections', 'headline', 'sections']
+__all__ = ['Images', 'comparison_sections', 'sections']
 
 _VARIANT_POINTS = 100
 """Points of each of the curves of one attack's variants."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Headline:
-  """What the attacks on a run come to.
-
-  Attributes:
-    name: of the strongest attack: the one with the highest TPR at 0.1% FPR, of equal
-      ones the higher AUC (`attack_verdict.strict_rank`).
-    result: what it found.
-    tries: attacks of which it is the strongest.
-    beats_guessing: whether it finds more at 0.1% FPR than the best of so many guesses.
-    broken: attacks whose scores contradict the epsilon that is claimed.
-    failed_checks: null checks that do not hold.
-    null_checks: null checks made.
-  """
-
-  name: str
-  result: AttackResult
-  tries: int
-  beats_guessing: bool
-  broken: tuple[str, ...]
-  failed_checks: int
-  null_checks: int
-
-  @property
-  def sentence(self) -> str:
-    """Whom the attack finds, and whom it accuses falsely."""
-    result = self.result
-    point = attack_verdict.strict_point(result.tpr_at_fpr)
-    text = (
-      f'{self.name} finds {point.true_positives:,} of {result.n_members:,} members '
-      f'while {point.false_positives:,} of {result.n_nonmembers:,} non-members are '
-      'falsely accused'
-    )
-    than = 'more' if self.beats_guessing else 'not provably more'
-    return f'{text}: {than} than guessing would.'
-
-  @property
-  def figures(self) -> tuple[blocks.Figure, ...]:
-    """AUC, TPR at 0.1% FPR and, where there is one, the bound on epsilon."""
-    result = self.result
-    point = attack_verdict.strict_point(result.tpr_at_fpr)
-    found = [
-      blocks.Figure(
-        label='AUC of the strongest attack with shadow models',
-        text=f'{result.auc:.3f} [{result.auc_low:.3f}, {result.auc_high:.3f}]',
-        note=f'{self.name}; guesses end within 0.5 ± {result.auc_null_half_width:.3f}',
-      ),
-      blocks.Figure(
-        label='Members that it finds at 0.1% false positives',
-        text=f'{point.tpr:.2%} [{point.tpr_low:.2%}, {point.tpr_high:.2%}]',
-        note=f'{point.true_positives:,} of {result.n_members:,} members, '
-        f'{point.false_positives:,} of {result.n_nonmembers:,} non-members falsely '
-        'accused',
-      ),
-    ]
-    if result.epsilon_lower_bound is not None:
-      found.append(
-        blocks.Figure(
-          label='Epsilon at least',
-          text=f'{result.epsilon_lower_bound:.3f}',
-          note=f'by the scores of {self.name}, at 95% confidence',
-        )
-      )
-    return tuple(found)
-
-
-def headline(records: Sequence[AttackRecord]) -> Headline | None:
-  """Returns what the attacks on a run come to, over all labels.
-
-  Args:
-    records: of one run.
-
-  Returns:
-    None where no attack was made, or all were skipped.
-  """
-  named = named_results(records)
-  best = strongest(named)
-  if best is None:
-    return None
-  name, _, result = best
-  checks = [check for record in records for check in record.null_checks]
-  return Headline(
-    name=name,
-    result=result,
-    tries=len(named),
-    beats_guessing=attack_verdict.beats_guessing(
-      attack_verdict.strict_point(result.tpr_at_fpr),
-      n_members=result.n_members,
-      n_nonmembers=result.n_nonmembers,
-      tries=len(named),
-    ),
-    broken=tuple(
-      name
-      for name, _, each in named
-      if claims.is_broken(each.epsilon, each.epsilon_lower_bound)
-    ),
-    failed_checks=sum(not check.holds for check in checks),
-    null_checks=len(checks),
-  )
 
 
 def sections(

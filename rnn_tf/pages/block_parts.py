@@ -1,18 +1,10 @@
 """What the sections on attacks and on deletions have in common."""
 
-import re
 from collections.abc import Iterable
 
 from rnn_tf.attack_records import AttackRecord
 from rnn_tf.deletion_records import DeletionRecord
 from rnn_tf.page import blocks
-
-_SPECIAL = re.compile(r'([\\`*_{}\[\]<>()#!|~&])')
-
-
-def plain(name: str) -> str:
-  """Returns a name for Markdown that shows it as it is, in one line."""
-  return _SPECIAL.sub(r'\\\1', ' '.join(name.split()))
 
 
 def slugs(names: Iterable[str], *, most: int = 64) -> dict[str, str]:

@@ -24,8 +24,9 @@ from rnn_tf.deletion_names import (
 from rnn_tf.deletion_records import FOLDER, DeletionRecord, ForgetInfo
 from rnn_tf.page import blocks
 from rnn_tf.pages import deletion_charts
-from rnn_tf.pages.block_parts import picture, plain, slugs
+from rnn_tf.pages.block_parts import picture, slugs
 from rnn_tf.pages.deletion_detail_blocks import folded_tables
+from rnn_tf.pages.run_lines import plain
 
 _CONTROLS = ('none', 'twin')
 """Methods that no verdict is sought on: one must not forget, the other must."""

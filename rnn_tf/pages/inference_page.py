@@ -46,7 +46,8 @@ def page(
     text=f'{right / total:.4f} [{low:.4f}, {high:.4f}]',
     note=f'{right:,} of {total:,} test images, 95% interval',
   )
-  worst = report.iloc[: len(answers.class_names)]['recall'].idxmin()
+  seen = report.iloc[: len(answers.class_names)]
+  worst = seen[seen['support'] > 0]['recall'].idxmin()
   sections = (
     blocks.Section(
       name='examples',
@@ -134,16 +135,19 @@ def _confusion(matrix: pd.DataFrame) -> blocks.Table:
   ]
   off = counts - np.diag(np.diag(counts))
   actual, guess = np.unravel_index(off.argmax(), off.shape)
+  said = (
+    f'Most often {matrix.index[actual]} is taken for {matrix.columns[guess]}: '
+    f'{off.max():,} times.'
+    if off.any()
+    else 'No class is taken for another.'
+  )
   return blocks.Table(
     name='confusion',
     title='Confusion matrix: rows are actual, columns predicted classes',
     columns=('actual', *map(str, matrix.columns)),
     rows=tuple(rows),
     csv=matrix.to_csv(lineterminator='\n'),
-    description=(
-      f'Most often {matrix.index[actual]} is taken for {matrix.columns[guess]}: '
-      f'{off.max():,} times.'
-    ),
+    description=said,
     picture='confusion_matrix.png',
   )
 

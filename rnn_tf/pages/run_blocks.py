@@ -220,8 +220,10 @@ def stopping_table(
     'leaks. AUC: the highest of any attack there.'
   )
   if any(each.unreachable for each in advice):
-    note += f' An advantage of {most:g} is below that in some run: unreachable there '
-    note += 'except by luck.'
+    note += (
+      f' An advantage of {most:g} is less than guesses show in some run: unreachable '
+      'there except by luck.'
+    )
   frame = pd.DataFrame(map(_advice_cells, advice))
   if all(each.chosen for each in advice):
     frame = frame.drop(columns='lowest advantage')

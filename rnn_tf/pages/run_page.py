@@ -58,9 +58,12 @@ def write(folder: RunFolder, *, max_advantage: float | None = None) -> pathlib.P
   """
   if max_advantage is None:
     max_advantage = _earlier(folder)
-  text = make(folder, max_advantage=max_advantage)
+  record = load_run(folder.path)
+  parts = parts_of(record)
+  text = render(page(record, parts, max_advantage=max_advantage))
   try:
-    folder.write(PAGE, text.encode())
+    # With training images in it, it is for the owner alone, as they are.
+    folder.write(PAGE, text.encode(), private=bool(parts.images))
   except OSError as error:
     raise UsageError(
       f'{folder}/{PAGE} cannot be written ({error.strerror}): the results are kept; '
@@ -159,7 +162,7 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
   points = [
     *([advice.text] if record.results else []),
     *deletion_blocks.headline(parts.deletions),
-    *(f'Not shown: {line}' for line in parts.unread),
+    *(f'Not shown: {plain(line)}' for line in parts.unread),
     *_folded(parts),
   ]
   commands = [each.command for each in (*parts.attacks, *parts.deletions)]

@@ -86,33 +86,10 @@ def exposed(
   attack, found = most_exposed(record)
   if not found:
     return []
-  names = record.data.class_names
-  frame = pd.DataFrame(
-    {
-      'rank': [each.rank for each in found],
-      'id': [each.id for each in found],
-      'class': [names[each.label] for each in found],
-      'score': [f'{each.score:.4g}' for each in found],
-      'falsely accused before': [
-        f'{each.false_positives:,} of {each.n_nonmembers:,} non-members'
-        for each in found
-      ],
-      'probability of its class': [f'{each.probability:.4f}' for each in found],
-    }
-  )
-  shown: list[blocks.Block] = [
-    blocks.table(
-      'report-exposed-table',
-      frame,
-      title=f'The {len(found)} members that {attack} finds first, after epoch '
-      f'{record.results[-1].epoch}',
-      csv=pd.DataFrame(map(dataclasses.asdict, found)).to_csv(index=False),
-      note='Ids are positions in the training split of the data set. The attack would '
-      'have to accuse so many non-members before it accuses this member.',
-    )
-  ]
+  shown: list[blocks.Block] = [_exposed_table(record, attack, found)]
   pictured = [each for each in found if each.id in images]
   if pictured:
+    names = record.data.class_names
     shown.append(
       blocks.Images(
         name='report-exposed-images',
@@ -132,6 +109,44 @@ def exposed(
   return [
     blocks.Section(name='report-exposed', title='The most exposed', blocks=tuple(shown))
   ]
+
+
+def _exposed_table(
+  record: RunRecord, attack: str, found: Sequence[Exposed]
+) -> blocks.Table:
+  names = record.data.class_names
+  frame = pd.DataFrame(
+    {
+      'rank': [each.rank for each in found],
+      'id': [each.id for each in found],
+      'class': [names[each.label] for each in found],
+      'score': [f'{each.score:.4g}' for each in found],
+      'falsely accused with it': [
+        f'{each.false_positives:,} of {each.n_nonmembers:,} non-members'
+        for each in found
+      ],
+      'probability of its class': [f'{each.probability:.4f}' for each in found],
+    }
+  )
+  note = (
+    'Ids are positions in the training split of the data set. Whoever accuses this '
+    'member accuses all non-members with as high a score.'
+  )
+  if found[0].score == found[-1].score:
+    note += (
+      ' All of these have one score, and others may have it too: they are the first of '
+      'them in the order of their ids, and no more exposed than these.'
+    )
+  return blocks.table(
+    'report-exposed-table',
+    frame,
+    title=f'The {len(found)} members that {attack} finds first, after epoch '
+    f'{record.results[-1].epoch}',
+    csv=pd.DataFrame(map(dataclasses.asdict, found)).to_csv(
+      index=False, lineterminator='\n'
+    ),
+    note=note,
+  )
 
 
 def made(record: RunRecord, commands: Sequence[str]) -> blocks.Section:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 from rnn_tf import attack_verdict, claims
 from rnn_tf.attack_config import PER_EXAMPLE_ATTACKS
+from rnn_tf.attack_names import named_results
 from rnn_tf.attack_records import AttackRecord
+from rnn_tf.attacks.metrics import RatePoint
 from rnn_tf.attacks.results import ENTIRE, AttackResult
 from rnn_tf.page.blocks import Figure, Verdict
+from rnn_tf.pages.run_lines import plain
 from rnn_tf.records import RunRecord
 from rnn_tf.rounding import round_up
 
@@ -18,6 +21,9 @@ _MUCH_RATE = 0.01
 """A rate of members found at 0.1% false positives that lies above this is, too: ten
 times what guessing finds."""
 
+_LEAST_SHADOWS = 6
+"""Shadow models below which an attack that finds nothing says little."""
+
 _HEADLINES = {
   'bad': 'This model gives away who was in its training data.',
   'warning': 'This model gives away a little of who was in its training data.',
@@ -26,7 +32,14 @@ _HEADLINES = {
     'Nothing was found, but by weak attacks alone: none with shadow models was made.'
   ),
   'none': 'Nobody has attacked this model yet: what it gives away is not known.',
+  'few': (
+    'Nothing was found, but there are too few examples or shadow models to say much.'
+  ),
   'broken': 'The attacks find more than the guarantee of this model allows.',
+  'unlike': (
+    'The attacks find more than the guarantee of this model allows, or tell test '
+    'images from training images.'
+  ),
 }
 
 _FEW_NONMEMBERS = 1_000
@@ -39,12 +52,24 @@ class Found:
   Attributes:
     name: of the attack, with the label of its folder where it has shadow models.
     result: on the whole set.
-    per_example: whether it compares each example with shadow models.
+    num_shadows: shadow models that it compares each example with; 0 for other attacks.
   """
 
   name: str
   result: AttackResult
-  per_example: bool
+  num_shadows: int
+
+  @property
+  def per_example(self) -> bool:
+    """Whether it compares each example with shadow models."""
+    return self.num_shadows > 0
+
+  @property
+  def enough(self) -> bool:
+    """Whether it would have found something, if it finds nothing."""
+    return (
+      self.num_shadows >= _LEAST_SHADOWS and self.result.n_nonmembers >= _FEW_NONMEMBERS
+    )
 
 
 def found(record: RunRecord, attacks: Sequence[AttackRecord]) -> tuple[Found, ...]:
@@ -54,19 +79,35 @@ def found(record: RunRecord, attacks: Sequence[AttackRecord]) -> tuple[Found, ..
     record: the run.
     attacks: with shadow models, on the run.
   """
-  results = [
-    (result.attack, result)
+  found = [
+    Found(
+      name=result.attack,
+      result=result,
+      num_shadows=_shadows(result.attack, record.config.fleet.num_shadows),
+    )
     for result in record.last_results()
     if result.slice == ENTIRE and not result.skipped
   ]
-  for attack in attacks:
-    for result in attack.results:
-      if result.slice == ENTIRE and not result.skipped:
-        results.append((f'{result.attack}, {attack.label}', result))
-  return tuple(
-    Found(name=name, result=result, per_example=result.attack in PER_EXAMPLE_ATTACKS)
-    for name, result in results
-  )
+  for _, attack, result in named_results(attacks):
+    # The threshold of the report is that of an attack's folder once more.
+    again = any(_figures(result) == _figures(each.result) for each in found)
+    if not result.skipped and not again:
+      found.append(
+        Found(
+          name=f'{result.attack}, {attack.label}',
+          result=result,
+          num_shadows=_shadows(result.attack, len(attack.shadows)),
+        )
+      )
+  return tuple(found)
+
+
+def _shadows(attack: str, count: int) -> int:
+  return count if attack in PER_EXAMPLE_ATTACKS else 0
+
+
+def _figures(result: AttackResult) -> tuple[object, ...]:
+  return result.attack, result.auc, result.auc_low, result.tpr_at_fpr
 
 
 def verdict(
@@ -102,7 +143,8 @@ def verdict(
 def _level(record: RunRecord, results: Sequence[Found]) -> tuple[str, str]:
   """Returns the level and the headline."""
   if any(claims.is_broken(f.result.epsilon, _bound(f)) for f in results):
-    return 'bad', _HEADLINES['broken']
+    alike = record.config.data.nonmembers != 'test'
+    return 'bad', _HEADLINES['broken' if alike else 'unlike']
   if not results:
     return 'unknown', _HEADLINES['none']
   tries = len(results)
@@ -110,9 +152,10 @@ def _level(record: RunRecord, results: Sequence[Found]) -> tuple[str, str]:
     return 'bad', _HEADLINES['bad']
   if any(_told_apart(f.result, tries) for f in results):
     return 'warning', _HEADLINES['warning']
-  if any(f.per_example for f in results):
+  if any(f.enough for f in results):
     return 'good', _HEADLINES['good']
-  return 'unknown', _HEADLINES['weak']
+  few = any(f.per_example for f in results)
+  return 'unknown', _HEADLINES['few' if few else 'weak']
 
 
 def _much(result: AttackResult) -> bool:
@@ -123,6 +166,8 @@ def _much(result: AttackResult) -> bool:
 
 def _told_apart(result: AttackResult, tries: int) -> bool:
   """Whether a result is more than the best of some guesses would be."""
+  # Two tests an attack: each has half of its share of the 5%.
+  tries *= 2
   limit = attack_verdict.guessing_limit(result.auc_null_half_width, tries)
   return result.auc - 0.5 > limit or attack_verdict.beats_guessing(
     attack_verdict.strict_point(result.tpr_at_fpr),
@@ -164,17 +209,24 @@ def _strengths(results: Sequence[Found]) -> list[Figure]:
       text=f'{point.tpr:.2%} [{point.tpr_low:.2%}, {point.tpr_high:.2%}]',
       note=f'{strict.name}: {point.true_positives:,} of {strict.result.n_members:,} '
       f'members found, {point.false_positives:,} of {strict.result.n_nonmembers:,} '
-      'non-members falsely accused; guessing finds 0.1%',
+      f'non-members falsely accused; guessing finds {_guessed(point, strict.result)}',
     )
   )
   return figures
+
+
+def _guessed(point: RatePoint, result: AttackResult) -> str:
+  """Returns the share that guessing finds: up to the next non-member's score."""
+  return f'{(point.false_positives + 1) / (result.n_nonmembers + 1):.2%}'
 
 
 def _privacy(record: RunRecord, results: Sequence[Found]) -> list[Figure]:
   """Returns the epsilon that is claimed, and what the attacks show of it."""
   claim = claims.of(record)
   text, note = 'none', 'trained without differential privacy'
-  if claim is not None and claim.epsilon is not None:
+  if claim is not None and claim.epsilon is None:
+    text, note = 'not known yet', 'the run has not said what it has spent'
+  elif claim is not None:
     text = f'{round_up(claim.epsilon, 4):g}'
     how = (
       'Poisson sampling'
@@ -190,8 +242,9 @@ def _privacy(record: RunRecord, results: Sequence[Found]) -> list[Figure]:
       Figure(
         label='Epsilon at least',
         text=f'{bound:.3f}',
-        note=f'what the scores of {strongest.name} show at 95% confidence, delta '
-        f'{strongest.result.delta:g}; no upper limit, however low',
+        note=f'what the scores of {strongest.name} show, the highest of {len(bounds)} '
+        f'bounds at 95% each, delta {strongest.result.delta:g}; no upper limit, '
+        'however low',
       )
     )
   return figures
@@ -211,8 +264,8 @@ def _points(record: RunRecord, results: Sequence[Found]) -> list[str]:
   if broken:
     lines.append(
       claims.explain_broken(
-        record.name,
-        broken,
+        plain(record.name),
+        {plain(name): bound for name, bound in broken.items()},
         epsilon=next(f.result.epsilon for f in results if f.name in broken),
         nonmembers=record.config.data.nonmembers,
         sampling=claim.sampling if claim else '',

@@ -53,8 +53,9 @@ def check(
     attack = attack_records.load(path)
     yield from _check_target(record, attack, examples)
     case = _case(record, attack)
+    yield verify_scores.check_kept(f'{name}/{SCORES}', there=case is not None)
     if case is None:
-      yield Gap(what=name, why=f'no scores are kept ({SCORES})')
+      yield Gap(what=name, why=f'no scores are there ({SCORES})')
       continue
     try:
       fleet = _fleet(record, attack, examples, labels=labels, known=fleets)
@@ -88,7 +89,7 @@ def _fleet(
 
 
 def _case(record: RunRecord, attack: AttackRecord) -> Case | None:
-  """Puts an attack and its scores together; None where these were not kept."""
+  """Puts an attack and its scores together; None where these are gone."""
   base = f'{FOLDER}/{attack.label}'
   if not (attack.folder.path / SCORES).exists():
     return None

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import numbers
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ _ROUNDING = 1e-14
 
 # Of scores, far below any that two examples do not share.
 _TINY = 1e-300
+
+# Bytes of a name, on all usual file systems.
+_LONGEST = 255
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,22 @@ Finding = Check | Gap
 
 class MissingError(Exception):
   """What a figure would have to be computed from is not there; the text says why."""
+
+
+def folder_name(name: str) -> str:
+  """Returns the name that a file gives to a folder.
+
+  Raises:
+    MissingError: it could point elsewhere than into the folder where it is looked for.
+  """
+  plain = name == pathlib.PurePath(name).name and name not in ('', '..')
+  if not plain or not name.isprintable() or len(name.encode()) > _LONGEST:
+    raise MissingError(f'{_shortened(name)!r} is no name of a folder')
+  return name
+
+
+def _shortened(name: str) -> str:
+  return name if len(name) <= 80 else f'{name[:80]}...'
 
 
 def same(stored: Any, recomputed: Any, *, digits: int | None = None) -> bool:

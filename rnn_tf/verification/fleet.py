@@ -9,7 +9,7 @@ import hashlib
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.fleets import membership
 from rnn_tf.run_files import RunFiles
-from rnn_tf.verification.checks import MissingError
+from rnn_tf.verification.checks import MissingError, folder_name
 from rnn_tf.verification.ids import POOL, TEST, Examples, Labels
 
 FOLDER, FILE = 'fleets', 'fleet.json'
@@ -45,20 +45,42 @@ def find(run: RunFiles, name: str, *, command: str) -> RunFiles:
   Args:
     run: the run's folder.
     name: of the fleet's folder.
-    command: the command line that used it.
+    command: the command line that used it. It is taken from a file that anybody may
+      have written: what it names is followed only below the current folder and below
+      the one that the folder of runs is in.
 
   Raises:
-    MissingError: it is not there any more.
+    MissingError: it is not there any more, or nowhere where it may be looked for.
   """
+  folder_name(name)
   beside = run.path.resolve().parent.parent
   places = [pathlib.Path(FOLDER) / name, beside / FOLDER / name]
-  named = _FLAG.search(command)
-  if named and pathlib.Path(named[1]).resolve().name == name:
-    places.insert(0, pathlib.Path(named[1]))
+  named, elsewhere = _FLAG.search(command), ''
+  if named:
+    place = pathlib.Path(named[1])
+    if _may_be_read(place, name, (pathlib.Path.cwd(), beside)):
+      places.insert(0, place)
+    else:
+      elsewhere = ', and elsewhere they are not looked for'
   for place in places:
     if (place / FILE).is_file():
       return RunFiles(place)
-  raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there')
+  raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there{elsewhere}')
+
+
+def _may_be_read(
+  place: pathlib.Path, name: str, roots: Sequence[pathlib.Path]
+) -> bool:
+  """Returns whether a place has a name and lies below one of some folders."""
+  try:
+    path = place.resolve()
+  except (OSError, RuntimeError, ValueError):  # Too long, a loop, or a NUL in it.
+    return False
+  # All lies below the root of the file system: it allows nothing.
+  inside = any(
+    path.is_relative_to(root) for root in roots if root != pathlib.Path(root.anchor)
+  )
+  return inside and path.name == name
 
 
 def load(
@@ -100,18 +122,18 @@ def load(
   known = labels.of_ids(POOL, pool)
   if (known < 0).any():
     raise MissingError('the labels of the training pool are not all kept')
-  outputs = [_outputs(fleet, number, epoch) for number in range(count)]
-  if {pair[0].shape for pair in outputs} != {(len(pool), class_count)}:
-    raise MissingError(f'{fleet}: cannot be used (outputs of other examples)')
+  logits, others = _all_outputs(
+    fleet, epoch, count=count, shape=(len(pool), class_count)
+  )
   shadows = Shadows(
     ids=pool,
     labels=known,
     usable=_usable(key, examples),
     members=members,
-    logits=np.stack([pair[0] for pair in outputs]),
+    logits=logits,
     hidden=None,
     population_labels=labels.of_ids(TEST, examples.test),
-    population_logits=np.stack([pair[1] for pair in outputs]),
+    population_logits=others,
     train_accuracy=train,
     test_accuracy=test,
   )
@@ -162,6 +184,21 @@ def _shadow(fleet: RunFiles, number: int, row: np.ndarray) -> dict[str, Any]:
   if packed != info['members']:
     raise ValueError(f'{name} is of other examples')
   return info
+
+
+def _all_outputs(
+  fleet: RunFiles, epoch: int, *, count: int, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns all logits on the pool and on the population, (count, n, classes) each.
+
+  Raises:
+    MissingError: they are damaged, or those on the pool are not of a shape.
+  """
+  outputs = [_outputs(fleet, number, epoch) for number in range(count)]
+  if {pair[0].shape for pair in outputs} != {shape}:
+    raise MissingError(f'{fleet}: cannot be used (outputs of other examples)')
+  pool, population = (np.stack(side) for side in zip(*outputs, strict=True))
+  return pool, population
 
 
 def _outputs(fleet: RunFiles, number: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -67,8 +67,9 @@ def check_reports(
   for epoch in epochs:
     found = [result for result in record.results if result.epoch == epoch]
     arrays, file = record.score_arrays(epoch), f'scores/epoch-{epoch:04d}.npz'
+    yield verify_scores.check_kept(file, there=arrays is not None)
     if arrays is None:
-      yield Gap(what=f'{LINES}, epoch {epoch}', why=f'no scores are kept ({file})')
+      yield Gap(what=f'{LINES}, epoch {epoch}', why=f'no scores are there ({file})')
       yield from _check_row(record, found, None, examples)
       continue
     where = f'epoch {epoch}'

@@ -91,6 +91,12 @@ def kept(
   )
 
 
+def check_kept(file: str, *, there: bool) -> Check:
+  """Checks that the scores of a report are there: it is never written without them."""
+  problem = None if there else 'they are gone, although there is a report of them'
+  return fact(file, '', name='scores', problem=problem)
+
+
 def check_lines(of: Kept) -> Iterator[Check]:
   """Checks every figure of a report's results against the scores.
 

@@ -81,6 +81,11 @@ def _findings(record: RunRecord) -> Iterator[Finding]:
   others = (
     Gap(what='config.json, parameters', why='no network is built'),
     Gap(
+      what='config.json, command, versions, engine, and name, version, class names and '
+      'image shape of the data',
+      why='nothing else that is stored tells them',
+    ),
+    Gap(
       what='pictures, tensorboard/, inference/, and *.md and *.csv of attacks and '
       'deletions',
       why='they repeat what is checked, or show images',

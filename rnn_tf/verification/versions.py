@@ -21,7 +21,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.records import RunRecord
 from rnn_tf.run_files import RunFiles
 from rnn_tf.sharding.folder import ShardedFolder
-from rnn_tf.verification.checks import MissingError
+from rnn_tf.verification.checks import MissingError, folder_name
 from rnn_tf.verification.ids import FILE, POOL, TEST, Examples, Labels
 
 OUTPUTS = 'deletions/outputs.npz'
@@ -56,10 +56,10 @@ class Study:
     """Returns where a version's model lies: beside the run.
 
     Raises:
-      MissingError: it does not.
+      MissingError: it does not, or the name leads elsewhere.
     """
-    path = self.run.folder.path.resolve().parent / name
-    if not name or not path.is_dir():
+    path = self.run.folder.path.resolve().parent / folder_name(name)
+    if not path.is_dir():
       raise MissingError(f'its folder {name} is not there')
     return path
 

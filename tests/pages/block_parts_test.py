@@ -1,29 +1,10 @@
 import dataclasses
 
-import markdown_it
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
 
 from rnn_tf import attack_records
-from rnn_tf.pages.block_parts import picture, plain, slugs
+from rnn_tf.pages.block_parts import picture, slugs
 from tests import fake_attacks
-
-
-class PlainTest(parameterized.TestCase):
-  @parameterized.parameters(
-    'cifar10-lstm-s0',
-    '*x* **y** _z_ `code`',
-    '<b>a</b> & [b](c) ![d](e)',
-    '# 1 | 2 ~~3~~ \\ {4}',
-  )
-  def test_markdown_shows_a_name_as_it_is(self, name):
-    rendered = markdown_it.MarkdownIt('commonmark').render(f'Run {plain(name)}.')
-    shown = markdown_it.MarkdownIt('commonmark', {'html': False})
-    (_, inline, _) = shown.parse(f'Run {plain(name)}.')
-    self.assertEqual(''.join(each.content for each in inline.children), f'Run {name}.')
-    self.assertNotIn('<b>', rendered)
-
-  def test_lines_become_one(self):
-    self.assertEqual(plain('a\n\n- b'), 'a - b')
 
 
 class SlugsTest(absltest.TestCase):
