@@ -132,6 +132,7 @@ class DamagedTest(Case):
     (lambda v: v['anytime'].update(new=[]), "anytime: 'new'"),
     (lambda v: v['anytime']['lira'][0].update(auc_low=-0.1), 'auc_low is -0.1'),
     (lambda v: v['anytime']['lira'][0]['tpr_at_fpr'][0].pop('tpr'), 'tpr'),
+    (lambda v: v['anytime']['lira'][0]['tpr_at_fpr'].pop(0), 'is at 0.001, not at'),
     (lambda v: v['exposed']['lira'][0].update(id=1.5), 'id is 1.5'),
   )
   def test_a_changed_attack_is_refused_with_file_and_reason(self, change, text):
@@ -157,7 +158,9 @@ class DamagedTest(Case):
   @parameterized.parameters(
     (lambda lines: lines.append(lines[0]), 'shadow on entire twice'),
     (lambda lines: lines[1].update(auc=1.5), 'line 2, auc is 1.5'),
-    (lambda lines: lines[0].update(auc=None), 'has no figures'),
+    (lambda lines: lines[0].update(auc=None), 'line 1, auc is missing'),
+    (lambda lines: lines[0]['tpr_at_fpr'].pop(), 'tpr_at_fpr is at 0.01, not at'),
+    (lambda lines: lines[0].update(delta=None, epsilon_lower_bound=1.0), 'its delta'),
     (lambda lines: lines[0].update(attack='guess'), "attack: 'guess'"),
     (lambda lines: lines[0].update(n_members='60'), 'n_members'),
     (lambda lines: lines[0]['transfer'][0].update(tpr=-0.5), 'transfer, tpr is -0.5'),

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import shutil
 
@@ -6,7 +7,7 @@ from absl.testing import absltest, parameterized
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.plugins.hparams import api_pb2
 
-from rnn_tf import board, config, train
+from rnn_tf import board, config, run_summary
 from rnn_tf.attack_config import AttackConfig, FleetConfig, ReportConfig
 from rnn_tf.deletion_config import DeletedFrom
 from rnn_tf.runs import RunFolder
@@ -337,8 +338,12 @@ class CommandTest(fake_runs.RunsCase):
   def test_summary_names_the_folder_of_the_runs(self, name, quoted):
     folder = RunFolder(name)
     result = RunFolder(self.run_folder()).result() | {'guarantee': None}
-    with absltest.mock.patch.object(RunFolder, 'result', return_value=result):
-      lines = train.summary(folder, data_dir=None).splitlines()
+    stored = {'result': result, 'config': config.RunConfig()}
+    with contextlib.ExitStack() as stack:
+      for name, value in stored.items():
+        patch = absltest.mock.patch.object(RunFolder, name, return_value=value)
+        stack.enter_context(patch)
+      lines = run_summary.summary(folder, data_dir=None).splitlines()
     self.assertIn(f'compare runs: tensorboard --logdir {quoted}', lines)
 
 

@@ -1,7 +1,10 @@
 """Networks with made-up courses, as `matched.find` reads them from runs."""
 
+import dataclasses
+
 import numpy as np
 
+from rnn_tf import config
 from rnn_tf.matching.matched import Course, Network
 
 
@@ -51,3 +54,14 @@ def network(
       for seed, leak in zip(seeds, leaks, strict=True)
     ),
   )
+
+
+def classical(record):
+  """Returns a run's record as if a random forest had been fitted in it."""
+  forest = config.RunConfig(
+    data=record.config.data,
+    model=config.ModelConfig(model='random_forest'),
+    training=config.TrainingConfig(epochs=1, seed=record.config.training.seed),
+    report=record.config.report,
+  )
+  return dataclasses.replace(record, config=forest)

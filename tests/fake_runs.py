@@ -127,7 +127,7 @@ def _claiming(result, epsilon, bound):
   return dataclasses.replace(
     result,
     epsilon=epsilon,
-    delta=None if epsilon is None else 1e-5,
+    delta=None if epsilon is None and bound is None else 1e-5,
     epsilon_lower_bound=bound if entire and not result.skipped else None,
   )
 

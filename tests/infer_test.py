@@ -65,6 +65,7 @@ class InferTest(parameterized.TestCase):
         'classification_report.csv',
         'confusion_matrix.csv',
         'confusion_matrix.png',
+        'report.html',
       },
     )
 
@@ -83,6 +84,20 @@ class InferTest(parameterized.TestCase):
       rows = list(csv.reader(file))
     self.assertEqual(sum(int(cell) for row in rows[1:] for cell in row[1:]), 100)
     self.assertFalse((self.run_dir / 'inference').exists())
+
+  def test_its_own_page_is_written_again_and_that_of_a_run_is_kept(self):
+    page = self.run_dir / 'report.html'
+    self.assertTrue(page.is_file())
+    before = {path: path.read_bytes() for path in self.run_dir.glob('*.*')}
+    with mock.patch.object(infer, '_predict') as predict:
+      err = self.refusal(f'--output_dir={self.run_dir}')
+    predict.assert_not_called()
+    self.assertIn(f'--output_dir={self.run_dir}: its report.html is the page', err)
+    self.assertEqual(
+      before, {path: path.read_bytes() for path in self.run_dir.glob('*.*')}
+    )
+    for _ in range(2):
+      self.assertEqual(self.infer()[0], 0)
 
   def test_more_examples_than_there_are_is_refused(self):
     self.assertIn('100 test images', self.refusal('--num_examples=101'))

@@ -1,3 +1,5 @@
+import json
+
 from absl.testing import absltest, parameterized
 
 from rnn_tf import records
@@ -103,6 +105,23 @@ class LoadRunTest(fake_runs.RunsCase):
     path.write_text(path.read_text().replace(old, new))
     with self.assertRaisesRegex(UsageError, text):
       records.load_run(path.parent)
+
+  @parameterized.parameters(
+    (lambda v: v.update(tpr_at_fpr=None), 'tpr_at_fpr is missing'),
+    (lambda v: v.update(n_members='many'), "n_members is 'many'"),
+    (lambda v: v['tpr_at_fpr'][0].update(tpr_low='x'), "tpr_low is 'x'"),
+    (lambda v: v['tpr_at_fpr'].pop(), 'tpr_at_fpr is at 0.01, not at 0.01 and 0.001'),
+    (lambda v: v.update(epsilon_lower_bound=1.0, delta=None), 'without its delta'),
+  )
+  def test_an_edited_figure_is_refused_in_one_line(self, change, text):
+    path = self.run_folder() / 'privacy.jsonl'
+    first, *others = path.read_text().splitlines(keepends=True)
+    values = json.loads(first)
+    change(values)
+    path.write_text(json.dumps(values) + '\n' + ''.join(others))
+    with self.assertRaisesRegex(UsageError, f'line 1 is no .*{text}') as raised:
+      records.load_run(path.parent)
+    self.assertNotIn('\n', str(raised.exception))
 
   def test_a_result_of_other_epochs_is_refused(self):
     folder = self.run_folder()

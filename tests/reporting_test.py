@@ -5,8 +5,10 @@ from unittest import mock
 
 from absl.testing import absltest
 
-from rnn_tf import plots, records, reporting
+from rnn_tf import comparison_markdown, plots, records, reporting
 from rnn_tf.errors import UsageError
+from rnn_tf.pages import run_page
+from rnn_tf.runs import RunFolder
 from tests import fake_attacks, fake_runs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -21,7 +23,7 @@ PICTURES = {
 
 # For what does not depend on the pictures, which take most of the time.
 WITHOUT_PICTURES = mock.patch.multiple(
-  reporting,
+  comparison_markdown,
   pictures=lambda group: {},
   privacy_pictures=lambda group: {},
   class_picture=lambda record: None,
@@ -30,6 +32,10 @@ WITHOUT_PICTURES = mock.patch.multiple(
 
 def contents(folder):
   return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def contents_of_all(folder):
+  return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
 class RunPicturesTest(fake_runs.RunsCase):
@@ -240,6 +246,15 @@ class CompareTest(fake_runs.RunsCase):
     with self.assertRaisesRegex(UsageError, 'README.md was not written by'):
       reporting.compare([self.load()], self.out)
     self.assertEqual(list(contents(self.out)), ['README.md'])
+
+  @WITHOUT_PICTURES
+  def test_the_page_of_a_run_is_not_overwritten(self):
+    record = self.load()
+    path = run_page.write(RunFolder(record.folder.path))
+    before = contents_of_all(record.folder.path)
+    with self.assertRaisesRegex(UsageError, 'report.html is the page of a run'):
+      reporting.compare([record], path.parent)
+    self.assertEqual(before, contents_of_all(record.folder.path))
 
   def test_a_file_as_report_dir_is_refused(self):
     self.out.write_text('')

@@ -4,6 +4,17 @@ from rnn_tf import config, records, seed_groups
 from tests import fake_runs
 
 
+class ByDataSetTest(fake_runs.RunsCase):
+  def test_data_sets_and_their_runs_stay_in_order(self):
+    found = [self.load('m', dataset='mnist'), self.load('a'), self.load('b')]
+    found.append(self.load('n', dataset='mnist'))
+    groups = seed_groups.by_data_set(found)
+    self.assertEqual(
+      [(name, [record.name for record in group]) for name, group in groups.items()],
+      [('mnist', ['m', 'n']), ('digits', ['a', 'b'])],
+    )
+
+
 class FindTest(fake_runs.RunsCase):
   def find(self):
     return seed_groups.find(records.load_runs([f'{self.root}/runs/*']))

@@ -1,6 +1,7 @@
 """Several runs beside each other, data set by data set, as sections of a page."""
 
 import dataclasses
+import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,21 +11,33 @@ from rnn_tf import config as configs
 from rnn_tf import stopping
 from rnn_tf.page import blocks
 from rnn_tf.pages import epoch_charts, pair_blocks, run_blocks, run_charts
+from rnn_tf.pages.block_parts import slugs
 from rnn_tf.pages.comparison_verdict import (
+  Attacks,
   broken_guarantees,
-  by_data_set,
   headline,
   last_results,
 )
 from rnn_tf.pages.run_lines import Picture, counted, listed, no_picture, plain, seeds
 from rnn_tf.records import RunRecord
+from rnn_tf.seed_groups import by_data_set
 
-__all__ = ['commands', 'data_set_sections', 'headline', 'sections', 'warnings']
+__all__ = [
+  'commands',
+  'data_set_sections',
+  'headline',
+  'prefixed',
+  'sections',
+  'warnings',
+]
+
+_NO_ATTACKS: Attacks = types.MappingProxyType({})
 
 
 def sections(
   records: Sequence[RunRecord],
   *,
+  attacks: Attacks = _NO_ATTACKS,
   max_advantage: float | None = None,
   pictures: Callable[[str], Picture] = lambda _: no_picture,
   command: str = '',
@@ -33,6 +46,7 @@ def sections(
 
   Args:
     records: at least one, no two of one name.
+    attacks: with shadow models, on the runs.
     max_advantage: see `stopping.recommend`; None recommends nothing.
     pictures: data set -> its pictures, see `run_lines.Picture`.
     command: the command line that makes the comparison.
@@ -41,11 +55,14 @@ def sections(
     UsageError: scores, ids or guarantees of a run are damaged.
   """
   groups = by_data_set(records)
+  prefixes = slugs(groups)
   found = [
     section
     for name, group in groups.items()
     for section in data_set_sections(
       group,
+      prefix=prefixes[name],
+      attacks=attacks,
       max_advantage=max_advantage,
       picture=pictures(name),
       titled=len(groups) > 1,
@@ -57,16 +74,18 @@ def sections(
 def data_set_sections(
   records: Sequence[RunRecord],
   *,
+  prefix: str,
+  attacks: Attacks = _NO_ATTACKS,
   max_advantage: float | None = None,
   picture: Picture = no_picture,
   titled: bool = False,
 ) -> tuple[blocks.Section, ...]:
   """Returns the sections on the runs of one data set, without those that are empty.
 
-  All names in them begin with the data set's.
-
   Args:
     records: at least one.
+    prefix: what all names in them begin with, a slug that no other data set has.
+    attacks: with shadow models, on the runs.
     max_advantage: see `stopping.recommend`; None recommends nothing.
     picture: see `run_lines.Picture`.
     titled: whether the titles begin with the data set's name.
@@ -75,23 +94,26 @@ def data_set_sections(
     UsageError: scores, ids or guarantees of a run are damaged.
   """
   name = records[0].data.name
-  contents = _contents(records, max_advantage, picture)
+  contents = _contents(records, attacks, max_advantage, picture)
   found = []
   for (short, title), content in contents.items():
     shown = [block for block in content if block is not None]
     if shown:
       found.append(
         blocks.Section(
-          name=_named(name, short),
+          name=f'{prefix}-{short}',
           title=f'{name}: {title}' if titled else title,
-          blocks=tuple(_renamed(name, block) for block in shown),
+          blocks=tuple(prefixed(prefix, block) for block in shown),
         )
       )
   return tuple(found)
 
 
 def _contents(
-  records: Sequence[RunRecord], max_advantage: float | None, picture: Picture
+  records: Sequence[RunRecord],
+  attacks: Attacks,
+  max_advantage: float | None,
+  picture: Picture,
 ) -> dict[tuple[str, str], Iterable[blocks.Block | None]]:
   """Returns what each section holds, by its name and its title."""
   advice = []
@@ -101,7 +123,7 @@ def _contents(
   return {
     ('overview', 'Runs'): (
       _about(records),
-      *_warned(records),
+      *_warned(records, attacks),
       run_blocks.runs_table(records),
     ),
     ('utility', 'Privacy against utility'): (
@@ -118,14 +140,13 @@ def _contents(
   }
 
 
-def _named(data_set: str, name: str) -> str:
-  return blocks.slug(f'{data_set} {name}')
-
-
-def _renamed(data_set: str, block: blocks.Block) -> blocks.Block:
-  """Returns a block whose name no other data set's has."""
+def prefixed(prefix: str, block: blocks.Block) -> blocks.Block:
+  """Returns a block with all names in it behind a prefix, a slug."""
+  if isinstance(block, blocks.Details):
+    inner = tuple(prefixed(prefix, each) for each in block.blocks)
+    return dataclasses.replace(block, blocks=inner)
   if hasattr(block, 'name'):
-    return dataclasses.replace(block, name=_named(data_set, block.name))
+    return dataclasses.replace(block, name=f'{prefix}-{block.name}')
   return block
 
 
@@ -145,24 +166,25 @@ def _about(records: Sequence[RunRecord]) -> blocks.Text:
   return blocks.Text(markdown='\n'.join([f'{head}; {seeds(records)}:', '', *lines]))
 
 
-def _warned(records: Sequence[RunRecord]) -> list[blocks.Text]:
-  lines = [f'- {line}' for line in warnings(records)]
+def _warned(records: Sequence[RunRecord], attacks: Attacks) -> list[blocks.Text]:
+  lines = [f'- {line}' for line in warnings(records, attacks)]
   if not lines:
     return []
   head = ['Mind, when reading this:', '']
   return [blocks.Text(markdown='\n'.join([*head, *lines]))]
 
 
-def warnings(records: Sequence[RunRecord]) -> list[str]:
+def warnings(records: Sequence[RunRecord], attacks: Attacks = _NO_ATTACKS) -> list[str]:
   """Returns what speaks against taking the runs' figures side by side, in Markdown.
 
   Args:
     records: at least one, of one data set.
+    attacks: with shadow models, on the runs.
 
   Raises:
     UsageError: a finished run with `--dp` does not say what it claims.
   """
-  lines = broken_guarantees(records)
+  lines = broken_guarantees(records, attacks)
   sizes = {run_blocks.sizes(record).partition(';')[0] for record in records}
   attacked = {
     (result.n_members, result.n_nonmembers)

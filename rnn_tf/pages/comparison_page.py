@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import rnn_tf
+from rnn_tf.comparison_markdown import picture_file
 from rnn_tf.deletion_records import DeletionRecord
 from rnn_tf.matching import page as matched_page
 from rnn_tf.page import blocks
@@ -16,10 +17,12 @@ from rnn_tf.pages import (
   matched_blocks,
   run_page,
 )
-from rnn_tf.pages.comparison_verdict import by_data_set
+from rnn_tf.pages.block_parts import slugs
+from rnn_tf.pages.comparison_verdict import Attacks
 from rnn_tf.pages.run_lines import Picture, plain
 from rnn_tf.records import RunRecord
-from rnn_tf.reporting import picture_file, write_file
+from rnn_tf.reporting import write_file
+from rnn_tf.seed_groups import by_data_set
 
 
 def write(
@@ -71,32 +74,66 @@ def page(
   parts = {record.name: run_page.parts_of(record) for record in records}
   groups = by_data_set(records)
   pictures = _pictures(folder)
-  *found, last = comparison_blocks.sections(
-    records, max_advantage=max_advantage, pictures=pictures, command=command
-  )
   attacks = {name: each.attacks for name, each in parts.items() if each.attacks}
-  for name, section in equal.items():
-    found.append(
-      matched_blocks.section(
-        section,
-        name=f'{blocks.slug(name)}-equal',
-        picture=pictures(name)('at_equal_accuracy'),
-      )
-    )
-  found += attack_comparison_blocks.comparison_sections(attacks)
+  *found, last = comparison_blocks.sections(
+    records,
+    attacks=attacks,
+    max_advantage=max_advantage,
+    pictures=pictures,
+    command=command,
+  )
+  found += _by_data_set(groups, attacks, equal=equal, pictures=pictures)
+  prefixes = slugs(parts)
   for name, each in parts.items():
-    found += _deletions(name, each.deletions)
+    found += _deletions(name, prefixes[name], each.deletions[: run_page.MOST_AUDITS])
   unread = [
     f'{name}: not shown: {line}' for name, e in parts.items() for line in e.unread
   ]
-  verdict = comparison_blocks.headline(records)
+  verdict = comparison_blocks.headline(records, attacks)
   return blocks.Page(
     title=f'{len(records)} runs compared' if len(records) > 1 else records[0].name,
     subtitle=', '.join(groups) + (f'. {note}' if note else ''),
-    verdict=_with_points(verdict, map(plain, unread)),
+    verdict=_with_points(verdict, [*map(plain, unread), *_folded(parts)]),
     sections=(*found, last),
     settings={'kind': 'comparison', 'max_advantage': max_advantage},
     version=rnn_tf.__version__,
+  )
+
+
+def _by_data_set(
+  groups: Mapping[str, Sequence[RunRecord]],
+  attacks: Attacks,
+  *,
+  equal: Mapping[str, matched_page.Section],
+  pictures: Callable[[str], Picture],
+) -> list[blocks.Section]:
+  """Returns the sections on networks at equal accuracy, and on attacks, by data set."""
+  prefixes = slugs(groups)
+  found = []
+  for name, section in equal.items():
+    shown = matched_blocks.section(
+      section,
+      name=f'{prefixes[name]}-equal',
+      picture=pictures(name)('at_equal_accuracy'),
+    )
+    found.append(_titled(name, shown) if len(groups) > 1 else shown)
+  for name, group in groups.items():
+    here = {run.name: attacks[run.name] for run in group if run.name in attacks}
+    for section in attack_comparison_blocks.comparison_sections(here):
+      shown = _prefixed(prefixes[name], section)
+      found.append(_titled(name, shown) if len(groups) > 1 else shown)
+  return found
+
+
+def _titled(name: str, section: blocks.Section) -> blocks.Section:
+  return dataclasses.replace(section, title=f'{name}: {section.title}')
+
+
+def _prefixed(prefix: str, section: blocks.Section) -> blocks.Section:
+  return dataclasses.replace(
+    section,
+    name=f'{prefix}-{section.name}',
+    blocks=tuple(comparison_blocks.prefixed(prefix, each) for each in section.blocks),
   )
 
 
@@ -113,32 +150,36 @@ def _pictures(folder: pathlib.Path) -> Callable[[str], Picture]:
   return of
 
 
-def _deletions(run: str, records: Sequence[DeletionRecord]) -> list[blocks.Section]:
-  """Returns the sections on the deletions from a run, named after it.
-
-  Their pictures are in the run's folder, which the page may be parted from.
-  """
-  name = blocks.slug(run)
-  return [
-    dataclasses.replace(
-      section,
-      name=f'{name}-{section.name}',
-      title=f'{run}: {section.title}',
-      blocks=tuple(_renamed(name, block) for block in section.blocks),
-    )
-    for section in deletion_blocks.sections(records, base='')
-  ]
+def _deletions(
+  run: str, prefix: str, records: Sequence[DeletionRecord]
+) -> list[blocks.Section]:
+  """Returns the sections on the deletions from a run, named after it."""
+  found = []
+  for section in deletion_blocks.sections(records, base=''):
+    inner = tuple(map(_without_pictures, section.blocks))
+    shown = dataclasses.replace(section, blocks=inner)
+    found.append(_titled(run, _prefixed(prefix, shown)))
+  return found
 
 
-def _renamed(name: str, block: blocks.Block) -> blocks.Block:
+def _without_pictures(block: blocks.Block) -> blocks.Block:
+  """Drops pictures: they are in the run's folder, which the page may be parted from."""
   if isinstance(block, blocks.Details):
-    inner = tuple(_renamed(name, each) for each in block.blocks)
+    inner = tuple(map(_without_pictures, block.blocks))
     return dataclasses.replace(block, blocks=inner)
   if isinstance(block, blocks.Chart | blocks.Table):
-    return dataclasses.replace(block, name=f'{name}-{block.name}', picture=None)
-  if isinstance(block, blocks.Images):
-    return dataclasses.replace(block, name=f'{name}-{block.name}')
+    return dataclasses.replace(block, picture=None)
   return block
+
+
+def _folded(parts: Mapping[str, run_page.Parts]) -> list[str]:
+  """Names the audits that the page has no room for."""
+  return [
+    f'{plain(run)}: audit {plain(audit.label)}: in full in '
+    f'`deletions/{audit.label}/report.md` of the run.'
+    for run, each in parts.items()
+    for audit in each.deletions[run_page.MOST_AUDITS :]
+  ]
 
 
 def _with_points(verdict: blocks.Verdict, points: Iterable[str]) -> blocks.Verdict:

@@ -68,9 +68,7 @@ def find(run: RunFiles, name: str, *, command: str) -> RunFiles:
   raise MissingError(f'the shadow models ({FOLDER}/{name}) are not there{elsewhere}')
 
 
-def _may_be_read(
-  place: pathlib.Path, name: str, roots: Sequence[pathlib.Path]
-) -> bool:
+def _may_be_read(place: pathlib.Path, name: str, roots: Sequence[pathlib.Path]) -> bool:
   """Returns whether a place has a name and lies below one of some folders."""
   try:
     path = place.resolve()
@@ -111,12 +109,7 @@ def load(
   try:
     key = _key(fleet, config)
     members = _members(key, examples, count=count)
-    rows = [_shadow(fleet, number, row) for number, row in enumerate(members)]
-    train, test = (
-      np.array([float(row[name][str(epoch)]) for row in rows])
-      for name in ('train_accuracy', 'test_accuracy')
-    )
-    seconds = tuple(float(row['seconds']) for row in rows)
+    train, test, seconds = _told(fleet, members, epoch)
   except (OSError, KeyError, TypeError, ValueError) as error:
     raise MissingError(f'{fleet}: cannot be used ({error})') from error
   known = labels.of_ids(POOL, pool)
@@ -172,6 +165,22 @@ def _members(key: Mapping[str, Any], examples: Examples, *, count: int) -> np.nd
   return membership.disjoint(count, usable, train_size=size, seed=seed)
 
 
+def _told(
+  fleet: RunFiles, members: np.ndarray, epoch: int
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+  """Returns the shadows' accuracies on their own and on the population, and seconds.
+
+  Raises:
+    OSError, KeyError, TypeError, ValueError: a file is missing, damaged or another.
+  """
+  rows = [_shadow(fleet, number, row) for number, row in enumerate(members)]
+  train, test = (
+    np.array([float(row[name][str(epoch)]) for row in rows])
+    for name in ('train_accuracy', 'test_accuracy')
+  )
+  return train, test, tuple(float(row['seconds']) for row in rows)
+
+
 def _shadow(fleet: RunFiles, number: int, row: np.ndarray) -> dict[str, Any]:
   """Reads what is known of a shadow; raises ValueError where its files are others."""
   name = f'shadow-{number:04d}'
@@ -192,10 +201,14 @@ def _all_outputs(
   """Returns all logits on the pool and on the population, (count, n, classes) each.
 
   Raises:
-    MissingError: they are damaged, or those on the pool are not of a shape.
+    MissingError: they are damaged, not of `shape` on the pool, or of several shapes
+      on the population.
   """
   outputs = [_outputs(fleet, number, epoch) for number in range(count)]
-  if {pair[0].shape for pair in outputs} != {shape}:
+  shapes, others = (
+    {each.shape for each in side} for side in zip(*outputs, strict=True)
+  )
+  if shapes != {shape} or len(others) > 1:
     raise MissingError(f'{fleet}: cannot be used (outputs of other examples)')
   pool, population = (np.stack(side) for side in zip(*outputs, strict=True))
   return pool, population

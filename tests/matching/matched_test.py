@@ -145,6 +145,14 @@ class FindTest(fake_runs.RunsCase):
     )
     return folder
 
+  def test_models_that_are_no_networks_are_left_out(self):
+    self.run_folder('cnn')
+    found = [
+      *records.load_runs([f'{self.root}/runs/*']),
+      *(fake_networks.classical(self.load(f'f{seed}', seed=seed)) for seed in (0, 1)),
+    ]
+    self.assertEqual([network.name for network in matched.find(found)], ['cnn2'])
+
   def test_accuracies_are_those_of_the_kept_scores(self):
     record = self.load()
     course = matched.course(record)

@@ -5,7 +5,7 @@ from rnn_tf import config, plot_style, records
 from rnn_tf.errors import UsageError
 from rnn_tf.matching import matched
 from rnn_tf.matching import page as matched_page
-from tests import fake_runs
+from tests import fake_networks, fake_runs
 from tests.plots_test import texts
 
 
@@ -80,6 +80,18 @@ class SectionTest(fake_runs.RunsCase):
     self.network('cnn', 'cnn')
     self.network('dp', 'gru', privacy=fake_runs.private())
     self.assertIsNone(self.section())
+
+  def test_models_that_are_no_networks_are_not_in_it(self):
+    self.both(attacks=('lr',))
+    networks = records.load_runs([f'{self.root}/runs/*'])
+    forests = [
+      fake_networks.classical(self.load(f'forest-s{seed}', seed=seed))
+      for seed in (0, 1)
+    ]
+    section = matched_page.section([*networks, *forests])
+    self.assertNotIn('forest', section.text)
+    self.assertEqual(section.text, matched_page.section(networks).text)
+    self.assertIsNone(matched_page.section([*forests, networks[0]]))
 
   def test_networks_that_were_not_attacked_have_no_section(self):
     self.network('cnn', 'cnn', attacks=('lr',), skipped={('lr', 'entire')})

@@ -13,7 +13,7 @@ def _page(found):
   return blocks.Page(
     title='Runs',
     subtitle='',
-    verdict=comparison_blocks.headline(found),
+    verdict=comparison_blocks.headline(found, {}),
     sections=comparison_blocks.sections(found, max_advantage=0.1, command='report it'),
     settings={},
     version='1',
@@ -64,6 +64,15 @@ class SectionsTest(fake_runs.RunsCase):
     chart = sections[-2].blocks[0]
     self.assertEqual(chart.name, 'oth-er-accuracy-by-epoch')
     self.assertEqual(chart.picture, 'oth/er-learning_curves.png')
+
+  def test_data_sets_whose_names_look_alike_have_names_of_their_own(self):
+    found = [
+      self.load(f'r{index}', dataset=name)
+      for index, name in enumerate(('数字', '图像', 'Mnist', 'mnist'))
+    ]
+    html = render(_page(found))
+    for name in ('unnamed', 'unnamed-2', 'mnist', 'mnist-2'):
+      self.assertIn(f'id="{name}-overview"', html)
 
   def test_recommendations_are_shown_if_asked_for(self):
     found = [self.load('a'), self.load('b', seed=1)]

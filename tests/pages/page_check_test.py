@@ -1,69 +1,152 @@
+import pathlib
 import re
+import shutil
+import tempfile
 
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from rnn_tf import report
-from rnn_tf.pages import run_page
+from rnn_tf.page.names import GENERATOR
+from rnn_tf.pages import page_check, run_page
 from rnn_tf.runs import RunFolder
-from tests import commands, fake_runs
+from rnn_tf.verification.verification import Check, Verification
+from tests import commands, verifiable_runs
+
+ANOTHER = 'its markup or scripts are not those that this version writes'
 
 
-class PageCheckTest(fake_runs.RunsCase):
+class PageCheckTest(parameterized.TestCase):
   """Of the page itself; what the files say is verified in `verification_test`."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.made = pathlib.Path(tempfile.mkdtemp())
+    cls.addClassCleanup(shutil.rmtree, cls.made)
+    verifiable_runs.write(cls.made / 'run')
+    run_page.write(RunFolder(cls.made / 'run'))
 
   def setUp(self):
     super().setUp()
-    self.run = self.run_folder('digits-cnn2-s0')
-    self.path = run_page.write(RunFolder(self.run))
+    self.run_path = pathlib.Path(self.create_tempdir().full_path) / 'run'
+    shutil.copytree(self.made / 'run', self.run_path)
+    self.page = self.run_path / run_page.PAGE
 
-  def page_lines(self):
-    _, out, _ = commands.call(report, f'--run={self.run}', '--verify')
-    return [line for line in out.splitlines() if 'the page says' in line]
+  def verify(self):
+    """Returns the exit code and the lines that were printed."""
+    code, out, _ = commands.call(report, f'--run={self.run_path}', '--verify')
+    return code, out.splitlines()
 
   def change(self, pattern, new):
-    text = self.path.read_text()
+    text = self.page.read_text()
     changed, count = re.subn(pattern, new, text, count=1)
     self.assertEqual(count, 1, pattern)
     self.assertNotEqual(changed, text)
-    self.path.write_text(changed)
+    self.page.write_text(changed)
+
+  def assert_says(self, *expected):
+    """The page is told from the files, in a line that has all of this."""
+    code, lines = self.verify()
+    self.assertEqual(code, report.FALSE)
+    self.assertIn(f'{self.page}: out of date or changed', lines)
+    found = [line for line in lines if all(text in line for text in expected)]
+    self.assertTrue(found, f'{expected} not in {lines}')
 
   def test_an_untouched_page_has_no_difference(self):
-    _, out, _ = commands.call(report, f'--run={self.run}', '--verify')
-    self.assertIn('byte for byte what the files amount to', out)
+    code, lines = self.verify()
+    self.assertEqual(code, 0)
+    self.assertIn(f'{self.page}: byte for byte what the files amount to', lines)
+    self.assertEqual(lines[-1], 'TRUE as far as it could be recomputed')
 
   def test_a_changed_number_of_the_verdict_is_named(self):
     self.change(r'(data-name="verdict/Test accuracy"[^>]*>)[^<]*', r'\g<1>0.9999')
-    (line,) = [x for x in self.page_lines() if 'Test accuracy' in x]
-    self.assertIn('the page says 0.9999, recomputed 0.7', line)
+    self.assert_says('Test accuracy', 'the page says 0.9999, recomputed 0.7')
 
   def test_a_changed_cell_of_a_table_is_named(self):
     self.change(r'(<td[^>]*>)0\.\d+ \[[^<]*', r'\g<1>0.500 [0.490, 0.510]')
-    lines = self.page_lines()
-    self.assertNotEmpty(lines)
-    self.assertIn('the page says 0.500 [0.490, 0.510]', '\n'.join(lines))
+    self.assert_says('the page says 0.500 [0.490, 0.510], recomputed 0.')
 
   def test_a_changed_sentence_is_named(self):
-    self.change('Nothing was found|This model gives away[^<]*', 'All is well')
-    self.assertIn('All is well', '\n'.join(self.page_lines()))
+    self.change(r'(<p class="subtitle">)[^<]*', r'\g<1>All is well')
+    self.assert_says("text: the page says 'All is well', recomputed")
 
-  def test_changed_scripts_are_named(self):
-    self.change('</head>', '<script>1</script></head>')
-    code, out, _ = commands.call(report, f'--run={self.run}', '--verify')
+  def forged(self, kind):
+    """Changes what a reader of figures passes over."""
+    if kind == 'script':
+      self.change('</head>', '<script>1</script></head>')
+    elif kind == 'style':
+      self.change('</head>', '<style>td { display: none }</style></head>')
+    elif kind == 'box':
+      self.change('</body>', '<div>All is well</div></body>')
+    else:
+      self.page.write_bytes(self.page.read_bytes().replace(b'\n', b'\r\n'))
+
+  @parameterized.product(
+    kind=('script', 'style', 'box'), version=(None, '0.1', '99.0 of mine')
+  )
+  def test_changed_markup_is_false_whatever_version_is_named(self, kind, version):
+    self.forged(kind)
+    if version:
+      self.change(rf'(content="{GENERATOR} )[^"]*', rf'\g<1>{version}')
+    code, lines = self.verify()
     self.assertEqual(code, report.FALSE)
-    self.assertIn('its markup or scripts were changed', out)
+    (line,) = [line for line in lines if ANOTHER in line]
+    self.assertIn('it was changed, or another version made it', line)
+    self.assertIn(f'python -m rnn_tf.report --run={self.run_path} writes it', line)
+    self.assertIn('all figures and texts are the same', '\n'.join(lines))
+    self.assertIn('FALSE: 1 difference from', '\n'.join(lines))
+
+  def test_other_ends_of_lines_are_false(self):
+    self.forged('ends of lines')
+    code, _ = self.verify()
+    self.assertEqual(code, report.FALSE)
 
   def test_a_page_of_an_earlier_state_is_told_from_the_files(self):
-    lines = (self.run / 'privacy.jsonl').read_text().splitlines(keepends=True)
-    last = [line for line in lines if '"epoch": 2' in line]
-    (self.run / 'privacy.jsonl').write_text(''.join(last))
-    self.assertNotEmpty(self.page_lines())
+    earlier = verifiable_runs.write(self.run_path.parent / 'earlier/run', trained=3)
+    shutil.copy(run_page.write(RunFolder(earlier)), self.page)
+    self.assert_says('verdict/Test accuracy: the page says', 'recomputed 0.7833')
 
-  def test_a_file_that_is_no_page_is_refused_in_one_line(self):
-    self.path.write_text('<p>mine</p>')
-    code, out, err = commands.call(report, f'--run={self.run}', '--verify')
+  def test_without_a_page_the_files_are_verified(self):
+    self.page.unlink()
+    code, lines = self.verify()
+    self.assertEqual(code, 0)
+    self.assertIn(
+      f'{self.page} is not there: python -m rnn_tf.report --run={self.run_path} writes '
+      'it',
+      lines,
+    )
+
+  @parameterized.parameters(
+    (b'<p>mine</p>', 'no page that rnn_tf made'), (b'\xff\xfe', 'cannot be read')
+  )
+  def test_a_file_that_is_no_page_is_refused_in_one_line(self, content, text):
+    self.page.write_bytes(content)
+    code, out, err = commands.call(report, f'--run={self.run_path}', '--verify')
     self.assertEqual((code, out), (2, ''))
     self.assertLen(err.splitlines(), 1)
-    self.assertIn('no page that rnn_tf made', err)
+    self.assertIn(text, err)
+
+
+class TextTest(parameterized.TestCase):
+  def last_line(self, **data):
+    check = page_check.PageCheck(
+      run='runs/mine',
+      data=Verification(**data),
+      page=(),
+      about_page='runs/mine/report.html: as it should be',
+    )
+    return page_check.text(check).splitlines()[-1]
+
+  def test_only_what_was_recomputed_is_called_true(self):
+    checks = (Check(file='a.json', place='', figure='auc', ok=True),)
+    self.assertEqual(
+      self.last_line(checks=checks, not_checked=()),
+      'TRUE: every figure is what the stored data say',
+    )
+    self.assertEqual(
+      self.last_line(checks=checks, not_checked=('a.json, seconds: measured',)),
+      'TRUE as far as it could be recomputed',
+    )
 
 
 if __name__ == '__main__':

@@ -107,11 +107,26 @@ class VerifyAttacksTest(parameterized.TestCase):
 
   def test_the_command_tells_where_shadow_models_are(self):
     path = self.run_folder(fleet=False)
-    flag = f'--fleet_dir={self.made / "fleets/mine"}'
-    change(path / JSON, sets('command', to=f'python -m rnn_tf.attack {flag}'))
+    place = path.parent.parent / 'of_mine/mine'
+    shutil.copytree(self.made / 'fleets/mine', place)
+    command = f'python -m rnn_tf.attack --fleet_dir={place}'
+    change(path / JSON, sets('command', to=command))
     found = self.verify(path)
     self.assertEqual(found.mismatches, ())
     self.assertNotIn('lira', '\n'.join(found.not_checked))
+
+  @parameterized.parameters(
+    ('--fleet_dir={made}/fleets/mine', 'mine', 'they are not looked for'),
+    ('', '{made}/fleets/mine', 'is no name of a folder'),
+    ('', '../mine', "'../mine' is no name of a folder"),
+  )
+  def test_shadow_models_anywhere_are_not_read(self, flag, name, text):
+    path = self.run_folder(fleet=False)
+    flag, name = (each.format(made=self.made) for each in (flag, name))
+    change(path / JSON, lambda x: x.update(command=f'a {flag}', fleet_name=name))
+    found = self.verify(path)
+    self.assertEqual(found.mismatches, ())
+    self.assertIn(text, '\n'.join(found.not_checked))
 
   def test_without_shadow_models_the_rest_is_checked(self):
     found = self.verify(self.run_folder(fleet=False))
@@ -142,15 +157,19 @@ class VerifyAttacksTest(parameterized.TestCase):
     found = self.verify(path)
     self.assertIn('another model than that of the run', '\n'.join(found.not_checked))
 
-  def test_an_unfinished_attack_and_one_without_scores_are_said(self):
+  def test_an_unfinished_attack_is_said(self):
     path = self.run_folder()
     (path / 'attacks/begun').mkdir()
-    (path / SCORES).unlink()
     found = self.verify(path)
     self.assertEqual(found.mismatches, ())
-    text = '\n'.join(found.not_checked)
-    self.assertIn('attacks/begun: unfinished', text)
-    self.assertIn(f'{FOLDER}: no scores are kept', text)
+    self.assertIn('attacks/begun: unfinished', '\n'.join(found.not_checked))
+
+  def test_an_attack_without_scores_is_found(self):
+    path = self.run_folder()
+    (path / SCORES).unlink()
+    self.assert_found(path, f'{SCORES}: scores: they are gone')
+    text = '\n'.join(self.verify(path).not_checked)
+    self.assertIn(f'{FOLDER}: no scores are there', text)
 
   def test_other_weights_are_found(self):
     path = self.run_folder()

@@ -164,13 +164,9 @@ class UntouchedTest(Case):
     for part in ('running means', 'outputs on the test images', 'last report only'):
       self.assertIn(part, text)
 
-  def test_a_run_without_scores_says_so(self):
-    path = self.run_folder()
-    shutil.rmtree(path / 'scores')
-    found = self.verify(path)
-    self.assertEqual(found.mismatches, ())
-    text = '\n'.join(found.not_checked)
-    self.assertIn('privacy.jsonl, epoch 4: no scores are kept', text)
+  def test_what_config_alone_says_is_not_checked(self):
+    text = '\n'.join(self.verify(self.run_folder()).not_checked)
+    self.assertIn('config.json, command, versions, engine, and name, version', text)
 
   def test_another_version_of_what_trains_attacks_is_said(self):
     path = self.run_folder()
@@ -220,8 +216,6 @@ class EditedTest(Case):
     ('true_positives', at('true_positives', 0, to=44), 'tpr_at_fpr 1, true_positives'),
     ('tpr_low', at('tpr_low', 0, to=0.01), 'tpr_at_fpr 1, tpr_low'),
     ('tpr_high', at('tpr_high', 0, to=0.9, attack='lr'), 'tpr_at_fpr 1, tpr_high'),
-    ('target', at('target_fpr', 0, to=0.05), 'tpr_at_fpr 1, target_fpr'),
-    ('point', lambda x: takes(1)(on(x)['tpr_at_fpr']), 'tpr_at_fpr 2'),
     ('model', lambda x: on(x).update(model='lstm'), 'model'),
     ('engine', lambda x: on(x).update(engine='tf_privacy'), 'engine'),
     ('train_accuracy', adds('train_accuracy', attack='lr'), 'lr on entire: train_acc'),
@@ -341,6 +335,21 @@ class EditedTest(Case):
     self.assert_found(path, f'result.json{", " * ("privacy:" in expected)}')
     self.assert_found(path, expected)
 
+  def test_reports_without_scores_are_found(self):
+    path = self.run_folder()
+    shutil.rmtree(path / 'scores')
+    found = self.verify(path)
+    self.assertEqual(
+      [str(check) for check in found.mismatches],
+      [
+        f'scores/epoch-000{epoch}.npz: scores: they are gone, although there is a '
+        'report of them'
+        for epoch in (2, 4)
+      ],
+    )
+    text = '\n'.join(found.not_checked)
+    self.assertIn('privacy.jsonl, epoch 4: no scores are there', text)
+
   def test_scores_without_a_report_are_found(self):
     path = self.run_folder()
     shutil.copy(path / LAST, path / 'scores/epoch-0003.npz')
@@ -423,6 +432,13 @@ class DamagedTest(Case):
     ('no_logits', LAST, puts('member_logits', (0, 0), np.inf), 'no numbers'),
     ('no_class', LAST, puts('member_labels', 0, 7), 'of 3 classes'),
     ('line', 'privacy.jsonl', lambda x: x[0].update(auc='high'), 'privacy.jsonl'),
+    ('target', 'privacy.jsonl', at('target_fpr', 0, to=0.05), 'tpr_at_fpr is at 0.05'),
+    (
+      'point',
+      'privacy.jsonl',
+      lambda x: takes(1)(on(x)['tpr_at_fpr']),
+      'tpr_at_fpr is at 0.01, not',
+    ),
     ('result', 'result.json', lambda x: x.update(epochs=3), 'result.json'),
   )
   def test_a_damaged_file_is_an_error_of_one_line(self, file, edit, expected):
