@@ -55,7 +55,7 @@ def _run_row(
   epsilons = runs['epsilon'].dropna() if 'epsilon' in runs else runs['run'].head(0)
   values['epsilon'] = f'{epsilons.max():.3g}' if len(epsilons) else 'none'
   values['time'] = _duration(runs['seconds'].mean())
-  values['report'] = f'[{folder.name}]({folder.name}/README.md)'
+  values['report'] = _link(folder)
   return values
 
 
@@ -114,7 +114,7 @@ def _deletion_row(
     'verdict of all attacks': one['overall'].iloc[0],
     'test accuracy': _mean(after['test_accuracy'], 4),
     'cost': _mean(spent['share'], 2) if len(spent) else '0',
-    'report': f'[{folder.name}]({folder.name}/README.md)',
+    'report': _link(folder),
   }
 
 
@@ -175,6 +175,13 @@ def updated(page: str, reports: pathlib.Path) -> str:
   head, _, rest = page.partition(BEGIN)
   _, _, tail = rest.partition(END)
   return head + text(reports) + (tail or '\n')
+
+
+def _link(folder: pathlib.Path) -> str:
+  """Returns links to a report and, where there is one, to its page."""
+  link = f'[{folder.name}]({folder.name}/README.md)'
+  page = folder / 'report.html'
+  return link + f', [page]({folder.name}/report.html)' * page.exists()
 
 
 def _mean(values: pd.Series, digits: int) -> str:

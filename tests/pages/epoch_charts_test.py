@@ -55,7 +55,7 @@ class LearningCurvesTest(fake_runs.RunsCase):
   def test_of_very_many_epochs_some_are_left_out_but_not_the_best(self):
     record = self.load(epochs=1000, attacks=())
     accuracy, loss = epoch_charts.learning_curves([record])
-    self.assertIn('one in 7 is shown', accuracy.note)
+    self.assertIn('one in 9 is shown', accuracy.note)
     for chart in (accuracy, loss):
       for series in chart.series:
         self.assertLess(len(series.x), 340)
