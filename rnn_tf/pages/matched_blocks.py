@@ -9,6 +9,7 @@ from rnn_tf.matching.matched import CRITERIA
 from rnn_tf.matching.page import HEADING, Section
 from rnn_tf.matching.text import NAMES, findings, level_text
 from rnn_tf.page import blocks
+from rnn_tf.pages.run_lines import plain
 
 _ABOUT = (
   'What a network gives away depends on how far it was trained. Here the networks are '
@@ -74,9 +75,12 @@ def _chart(
   sentences: list[str],
   picture: str | None,
 ) -> blocks.Chart:
-  series = []
+  series, absent = [], []
   for network, rows in part.groupby('network', sort=False):
     known = rows.dropna(subset='auc')
+    if known.empty:
+      absent.append(plain(str(network)))
+      continue
     series.append(
       blocks.Series(
         name=str(network),
@@ -101,7 +105,8 @@ def _chart(
     y=blocks.Axis(label='AUC'),
     series=tuple(series),
     picture=picture,
-    note='Means over seeds, 95% intervals of the randomness of training.',
+    note='Means over seeds, 95% intervals of the randomness of training.'
+    + f' Not at these levels in any run: {", ".join(absent)}.' * bool(absent),
   )
 
 
