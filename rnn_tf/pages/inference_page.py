@@ -39,15 +39,7 @@ def page(
     weights: `best` or `final`.
     command: that makes the page.
   """
-  right, total = int((~answers.wrong).sum()), len(answers.ids)
-  low, high = clopper_pearson(right, total)
-  accuracy = blocks.Figure(
-    label='Accuracy',
-    text=f'{right / total:.4f} [{low:.4f}, {high:.4f}]',
-    note=f'{right:,} of {total:,} test images, 95% interval',
-  )
-  seen = report.iloc[: len(answers.class_names)]
-  worst = seen[seen['support'] > 0]['recall'].idxmin()
+  total = len(answers.ids)
   sections = (
     blocks.Section(
       name='examples',
@@ -67,19 +59,32 @@ def page(
     blocks.Page(
       title=f'{run}: predictions',
       subtitle=f'{weights} weights, {total:,} test images',
-      verdict=blocks.Verdict(
-        level='info',
-        headline=(
-          f'{right / total:.1%} of the test images are classified correctly; '
-          f'worst is {worst}.'
-        ),
-        figures=(accuracy,),
-        points=('What it gives away of its training data is on the page of the run.',),
-      ),
+      verdict=_verdict(answers, report),
       sections=sections,
       settings={'kind': 'inference'},
       version=rnn_tf.__version__,
     )
+  )
+
+
+def _verdict(answers: Predictions, report: pd.DataFrame) -> blocks.Verdict:
+  right, total = int((~answers.wrong).sum()), len(answers.ids)
+  low, high = clopper_pearson(right, total)
+  accuracy = blocks.Figure(
+    label='Accuracy',
+    text=f'{right / total:.4f} [{low:.4f}, {high:.4f}]',
+    note=f'{right:,} of {total:,} test images, 95% interval',
+  )
+  seen = report.iloc[: len(answers.class_names)]
+  worst = seen[seen['support'] > 0]['recall'].idxmin()
+  return blocks.Verdict(
+    level='info',
+    headline=(
+      f'{right / total:.1%} of the test images are classified correctly; worst is '
+      f'{worst}.'
+    ),
+    figures=(accuracy,),
+    points=('What it gives away of its training data is on the page of the run.',),
   )
 
 
