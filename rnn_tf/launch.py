@@ -2,12 +2,15 @@
 
 Flags are parsed without TensorFlow, so that `--help` and a mistyped flag are
 answered at once. Exit codes: 0 done, 1 a crash (with traceback), 2 a mistake in
-the request (one line), 130 interrupted; what a command returns besides, such as 3 of
-`rnn_tf.report --verify` where a number is not what the scores say.
+the request (one line), 130 interrupted, 141 nobody reads any more; what a command
+returns besides, such as 3 of `rnn_tf.report --verify` where a number is not what the
+scores say.
 """
 
 import contextlib
+import functools
 import logging
+import os
 import re
 import sys
 import textwrap
@@ -44,14 +47,20 @@ def run(
   _log_to_stderr()
   argv = list(sys.argv if argv is None else argv)
   if any(argument in ('--help', '-help', '-h') for argument in argv[1:]):
-    print(_help(command, description, options))
-    return 0
+    main = functools.partial(print, _help(command, description, options))
+    argv = argv[:1]
   try:
     _parse(argv)
-    return main() or 0
+    code = main() or 0
+    sys.stdout.flush()
+    return code
   except UsageError as error:
     print(f'{command}: {error}', file=sys.stderr)
     return 2
+  except BrokenPipeError:
+    # Whoever reads has seen enough, as of `... | head`: nothing more is to be said.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
   except KeyboardInterrupt:
     print(interrupted, file=sys.stderr)
     return 130

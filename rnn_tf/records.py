@@ -209,6 +209,8 @@ def _frozen(value: Any) -> Any:
 def _metrics(place: RunFolder) -> pd.DataFrame:
   """Reads metrics.csv, of at least one epoch."""
   metrics = pd.DataFrame(place.read_rows())
+  if metrics.empty and place.finished:
+    raise place.damaged(place.path / 'metrics.csv', 'no epoch, of a finished run')
   if metrics.empty:
     raise UsageError(
       f'{place}: no epoch is finished yet: start its command again to train it'

@@ -27,10 +27,10 @@ def summary(folder: RunFolder, *, data_dir: str | None) -> str:
   lines += privacy_lines(result)
   board = shlex.join(['tensorboard', '--logdir', str(folder.path.parent)])
   lines += [
-    f'results: {folder}/ (open {folder}/report.html)',
+    f'results: {folder}/ (open {shlex.quote(str(folder.path / "report.html"))})',
     f'compare runs: {board}',
-    f'next: python -m rnn_tf.infer --run={folder}'
-    + (f' --data_dir={data_dir}' if data_dir else ''),
+    'next: python -m rnn_tf.infer '
+    + shlex.join([f'--run={folder}', *[f'--data_dir={data_dir}'] * bool(data_dir)]),
   ]
   return '\n'.join(lines)
 

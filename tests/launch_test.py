@@ -21,6 +21,36 @@ class LaunchTest(parameterized.TestCase):
   def test_main_that_returns_gives_zero(self):
     self.assertEqual(_run(lambda: print('done')), (0, 'done\n', ''))
 
+  def test_what_main_returns_is_the_exit_code(self):
+    self.assertEqual(_run(lambda: 3), (3, '', ''))
+
+  def test_a_reader_that_has_seen_enough_is_no_crash(self):
+    command = (
+      f'{sys.executable} -m rnn_tf.train --help | true; echo "${{PIPESTATUS[0]}}"'
+    )
+    done = subprocess.run(
+      ['bash', '-c', command], capture_output=True, text=True, check=True
+    )
+    self.assertIn(done.stdout.strip(), ('0', '141'))
+    self.assertEqual(done.stderr, '')
+
+  def test_a_broken_pipe_ends_quietly(self):
+    code = (
+      'import os, sys\nfrom rnn_tf import launch, train\n'
+      'def main():\n  for _ in range(10**5): print("line")\n'
+      "sys.exit(launch.run(main, command='c', description='', options=train.OPTIONS,"
+      " argv=['c']))"
+    )
+    command = f"{sys.executable} -c '{code.replace(chr(39), chr(34))}' | head -1"
+    done = subprocess.run(
+      ['bash', '-c', command + '; echo "${PIPESTATUS[0]}"'],
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    self.assertEqual(done.stdout.split(), ['line', '141'])
+    self.assertEqual(done.stderr, '')
+
   def test_usage_error_is_one_line_and_two(self):
     code, out, err = _run(lambda: _raise(UsageError('--epochs=0: must be at least 1')))
     self.assertEqual((code, out), (2, ''))

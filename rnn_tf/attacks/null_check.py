@@ -126,7 +126,7 @@ def warnings(found: Iterable[NullCheck]) -> list[str]:
 
 
 def _warning(check: NullCheck) -> str:
-  outside = f'outside 0.5 -+ {check.half_width:.4f}'
+  outside = f'outside 0.5 ± {check.half_width:.4f}'
   if check.kind == PERMUTED:
     return (
       f'{check.attack}: AUC {check.auc:.4f} with permuted membership, {outside}: one '

@@ -57,11 +57,15 @@ def _page(folder: RunFolder) -> tuple[tuple[str, ...], str]:
     old = figures.read(content.decode('utf-8'), name=str(path))
   except (OSError, UnicodeDecodeError) as error:
     raise UsageError(f'{path} cannot be read: {error}') from error
-  expected = run_page.make(folder, max_advantage=run_page.limit_of(old))
+  # A page keeps the name that its run's folder had: a copy is no lie.
+  name = old.settings.get('run')
+  name = name if isinstance(name, str) else None
+  expected = run_page.make(folder, max_advantage=run_page.limit_of(old), name=name)
   # What a reader of figures passes over, scripts and styles, decides what is seen: the
   # bytes count.
   if content == expected.encode():
-    return (), f'{path}: byte for byte what the files amount to'
+    moved = f', of a run then called {name}' * (name != folder.path.resolve().name)
+    return (), f'{path}: byte for byte what the files amount to{moved}'
   found = figures.differences(old, figures.read(expected, name=str(path)))
   if found:
     return tuple(found), f'{path}: out of date or changed'

@@ -41,6 +41,11 @@ PAGE = 'report.html'
 MAX_ADVANTAGE = 0.1
 """The advantage that the recommended epoch stays under, where nobody says."""
 
+_LAST_ONLY = (
+  'Which epoch to stop at goes by the attacks that were made while training: those '
+  'with shadow models below know the last epoch alone.'
+)
+
 MOST_AUDITS = 4
 """Audits of deletions that are shown in full; more would make the page too large."""
 
@@ -88,17 +93,20 @@ def limit_of(page: figures.PageFigures) -> float:
   return MAX_ADVANTAGE
 
 
-def make(folder: RunFolder, *, max_advantage: float) -> str:
+def make(folder: RunFolder, *, max_advantage: float, name: str | None = None) -> str:
   """Returns the page that the run's folder amounts to.
 
   Args:
     folder: the run's.
     max_advantage: see `stopping.recommend`.
+    name: that the run is shown under; None means its folder's.
 
   Raises:
     UsageError: the run's files are damaged.
   """
   record = load_run(folder.path)
+  if name is not None:
+    record = dataclasses.replace(record, name=name)
   parts = parts_of(record)
   return render(page(record, parts, max_advantage=max_advantage))
 
@@ -160,7 +168,8 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
   """
   advice = stopping.recommend(record, max_advantage=max_advantage)
   points = [
-    *([advice.text] if record.results else []),
+    *([advice.text] if record.results and not record.config.model.classical else []),
+    *([_LAST_ONLY] if record.results and parts.attacks else []),
     *deletion_blocks.headline(parts.deletions),
     *(f'Not shown: {plain(line)}' for line in parts.unread),
     *_folded(parts),
@@ -179,7 +188,11 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
     f'{record.data.name} {record.data.version}: {run_blocks.sizes(record)}',
     verdict=run_verdict.verdict(record, parts.attacks, points=points),
     sections=tuple(sections),
-    settings={'kind': 'run', 'max_advantage': max_advantage},
+    settings={
+      'kind': 'run',
+      'run': record.name,
+      'max_advantage': max_advantage,
+    },
     version=rnn_tf.__version__,
   )
 

@@ -72,10 +72,12 @@ def training(
       list(epoch_charts.learning_curves([record], picture=picture)),
     ),
   )
+  # What was fitted at once has no course.
+  shown = ('report',) if record.config.model.classical else [name for name, *_ in found]
   return [
     blocks.Section(name=name, title=title, blocks=tuple(filter(None, parts)))
     for name, title, parts in found
-    if any(parts)
+    if name in shown and any(parts)
   ]
 
 

@@ -257,6 +257,11 @@ def _bound(each: Found) -> float | None:
 def _points(record: RunRecord, results: Sequence[Found]) -> list[str]:
   """Returns what the numbers have to be read with."""
   lines = []
+  if record.finished is None:
+    lines.append(
+      f'The run is unfinished: {record.epochs} of {record.config.training.epochs} '
+      'epochs are trained.'
+    )
   claim = claims.of(record)
   broken = {
     f.name: _bound(f) for f in results if claims.is_broken(f.result.epsilon, _bound(f))
@@ -290,10 +295,5 @@ def _points(record: RunRecord, results: Sequence[Found]) -> list[str]:
     lines.append(
       f'{few[0].result.n_nonmembers:,} non-members are too few to say what happens at '
       '0.1% false positives: one of them is more than that.'
-    )
-  if record.finished is None:
-    lines.append(
-      f'The run is unfinished: {record.epochs} of {record.config.training.epochs} '
-      'epochs are trained.'
     )
   return lines

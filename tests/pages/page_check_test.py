@@ -58,6 +58,13 @@ class PageCheckTest(parameterized.TestCase):
     self.assertIn(f'{self.page}: byte for byte what the files amount to', lines)
     self.assertEqual(lines[-1], 'TRUE as far as it could be recomputed')
 
+  def test_a_renamed_folder_is_no_lie(self):
+    self.run_path = self.run_path.rename(self.run_path.with_name('renamed'))
+    self.page = self.run_path / run_page.PAGE
+    code, lines = self.verify()
+    self.assertEqual(code, 0)
+    self.assertIn('of a run then called run', '\n'.join(lines))
+
   def test_a_changed_number_of_the_verdict_is_named(self):
     self.change(r'(data-name="verdict/Test accuracy"[^>]*>)[^<]*', r'\g<1>0.9999')
     self.assert_says('Test accuracy', 'the page says 0.9999, recomputed 0.7')

@@ -101,6 +101,28 @@ class RunPageTest(fake_runs.RunsCase):
     self.assertIn('&lt;img src=x', text)
     self.assertNotIn('src="http', text)
 
+  def test_a_finished_run_without_epochs_is_damaged(self):
+    folder = self.run_folder('digits-cnn2-s0')
+    header = (folder / 'metrics.csv').read_text().splitlines()[0]
+    (folder / 'metrics.csv').write_text(header + '\n')
+    with self.assertRaisesRegex(UsageError, 'metrics.csv is damaged'):
+      run_page.write(RunFolder(folder))
+
+  def test_what_was_fitted_at_once_has_no_epoch_to_stop_at(self):
+    folder = self.run_folder('digits-cnn2-s0')
+    network = said(self.page(folder))
+    self.assertIn('epoch by epoch', network)
+    self.assertRegex(network, 'Stop after epoch|No epoch to stop at')
+
+    def fitted(values):
+      values['config']['model'] = {'model': 'kmeans'}
+      values['config']['training'] |= {'epochs': 1}
+
+    fake_runs.change_json(folder / 'config.json', fitted)
+    tree = said(self.page(folder))
+    self.assertNotIn('epoch by epoch', tree)
+    self.assertNotRegex(tree, 'Stop after epoch|No epoch to stop at')
+
   def test_an_empty_folder_is_no_run(self):
     (self.root / 'empty').mkdir()
     with self.assertRaisesRegex(UsageError, 'has no config.json'):
