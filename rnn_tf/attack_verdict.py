@@ -100,6 +100,15 @@ def guessing_limit(half_width: float, tries: int) -> float:
   return half_width * stats.norm.isf(_CHANCE / 2 / tries) / stats.norm.isf(_CHANCE / 2)
 
 
+def guessing_rate(point: RatePoint, n_nonmembers: int) -> float:
+  """Returns the share of members that guessing finds at a point of the ROC.
+
+  Its threshold is the score of the next non-member behind the false positives, above
+  which a guess lies with this probability in the mean.
+  """
+  return (point.false_positives + 1) / (n_nonmembers + 1)
+
+
 def strict_rank(result: AttackResult) -> tuple[float, float]:
   """Returns what the strongest attack has most of: TPR at 0.1% FPR, then AUC."""
   return strict_point(result.tpr_at_fpr).tpr, result.auc
@@ -145,7 +154,7 @@ def _about_strict(result: AttackResult, tries: int) -> list[str]:
     f'{point.true_positives:,} of {result.n_members:,} members ({point.tpr:.2%}, 95% '
     f'interval {point.tpr_low:.2%} to {point.tpr_high:.2%}) and '
     f'accuses {point.false_positives:,} of {result.n_nonmembers:,} non-members: {than} '
-    f'than guessing, which finds 0.1%.'
+    f'than guessing, which finds {guessing_rate(point, result.n_nonmembers):.2%}.'
   )
   if result.n_nonmembers * _STRICT < 1:
     line += f' Of {result.n_nonmembers:,} non-members 0.1% is less than one.'

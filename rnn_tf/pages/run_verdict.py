@@ -7,7 +7,6 @@ from rnn_tf import attack_verdict, claims
 from rnn_tf.attack_config import PER_EXAMPLE_ATTACKS
 from rnn_tf.attack_names import named_results
 from rnn_tf.attack_records import AttackRecord
-from rnn_tf.attacks.metrics import RatePoint
 from rnn_tf.attacks.results import ENTIRE, AttackResult
 from rnn_tf.page.blocks import Figure, Verdict
 from rnn_tf.pages.run_lines import plain
@@ -203,21 +202,17 @@ def _strengths(results: Sequence[Found]) -> list[Figure]:
     )
   ]
   point = attack_verdict.strict_point(strict.result.tpr_at_fpr)
+  guessed = attack_verdict.guessing_rate(point, strict.result.n_nonmembers)
   figures.append(
     Figure(
       label='Members found at 0.1% false positives',
       text=f'{point.tpr:.2%} [{point.tpr_low:.2%}, {point.tpr_high:.2%}]',
       note=f'{strict.name}: {point.true_positives:,} of {strict.result.n_members:,} '
       f'members found, {point.false_positives:,} of {strict.result.n_nonmembers:,} '
-      f'non-members falsely accused; guessing finds {_guessed(point, strict.result)}',
+      f'non-members falsely accused; guessing finds {guessed:.2%}',
     )
   )
   return figures
-
-
-def _guessed(point: RatePoint, result: AttackResult) -> str:
-  """Returns the share that guessing finds: up to the next non-member's score."""
-  return f'{(point.false_positives + 1) / (result.n_nonmembers + 1):.2%}'
 
 
 def _privacy(record: RunRecord, results: Sequence[Found]) -> list[Figure]:
