@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import stats
 
-from rnn_tf.attacks.intervals import Z95
-from rnn_tf.attacks.results import AttackResult
+from rnn_tf.attacks.results import FOLDS, TRAINED_ATTACKS, AttackResult
 from rnn_tf.records import RunRecord
 
 _CHANCE = 0.05
@@ -73,7 +72,9 @@ class Recommendation:
     return self.luck_advantage is not None and self.max_advantage < self.luck_advantage
 
 
-def null_advantage(n_members: int, n_nonmembers: int, *, tries: int = 1) -> float:
+def null_advantage(
+  n_members: int, n_nonmembers: int, *, tries: int = 1, folds: int = 1
+) -> float:
   """Returns what an advantage stays under with 95% probability if nothing leaks.
 
   The advantage is a maximum over thresholds, picked in hindsight: above 0 even where
@@ -86,23 +87,30 @@ def null_advantage(n_members: int, n_nonmembers: int, *, tries: int = 1) -> floa
     n_members: m.
     n_nonmembers: n.
     tries: attacks of which the largest advantage is taken (Bonferroni).
+    folds: models that the scores come from, each trained on the other folds: they
+      stray further than their sizes say, see `metrics.auc_interval`.
   """
-  scale = math.sqrt(1 / n_members + 1 / n_nonmembers)
+  scale = math.sqrt((1 / n_members + 1 / n_nonmembers) * folds)
   return float(stats.kstwobign.isf(_CHANCE / tries)) * scale
 
 
 def _null_of(results: Sequence[AttackResult]) -> float:
-  """Returns the level for the largest of these attacks.
+  """Returns the level for the largest of these attacks."""
+  tries = len(results)
+  return max(
+    null_advantage(each.n_members, each.n_nonmembers, tries=tries, folds=_folds(each))
+    for each in results
+  )
 
-  Attacks that are trained across folds stray further than their sizes say, which the
-  null interval of their AUC knows: its variance is (1/m + 1/n) / 12 times the folds.
-  """
-  quantile = float(stats.kstwobign.isf(_CHANCE / len(results)))
-  return quantile * max(map(_scale, results))
+
+def _luck_of(result: AttackResult) -> float:
+  """Returns what the advantage is above with 95% probability if nothing leaks."""
+  scale = math.sqrt((1 / result.n_members + 1 / result.n_nonmembers) * _folds(result))
+  return float(stats.kstwobign.ppf(_CHANCE)) * scale
 
 
-def _scale(result: AttackResult) -> float:
-  return math.sqrt(12) * result.auc_null_half_width / Z95
+def _folds(result: AttackResult) -> int:
+  return FOLDS if result.attack in TRAINED_ATTACKS else 1
 
 
 def by_epoch(record: RunRecord) -> list[EpochLeakage]:
@@ -148,8 +156,7 @@ def recommend(record: RunRecord, *, max_advantage: float) -> Recommendation:
   )
   # Of all epochs the strictest, since the one that is lucky is not known beforehand.
   null = max((each.null_advantage for each in epochs), default=None)
-  scales = [_scale(each.by_advantage) for each in epochs]
-  luck = float(stats.kstwobign.ppf(_CHANCE)) * min(scales) if scales else None
+  luck = min((_luck_of(each.by_advantage) for each in epochs), default=None)
   lowest = min(epochs, key=lambda each: each.by_advantage.advantage, default=None)
   reason = '' if chosen else _why_none(lowest, max_advantage)
   return Recommendation(

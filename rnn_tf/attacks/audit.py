@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnn_tf.attack_config import (
-  ATTACKS,
   FLEET_ATTACKS,
   MODEL_ATTACKS,
   AttackConfig,
@@ -184,31 +183,10 @@ def _fast_scores(
       scores['entropy', ENTIRE] = pair
   for attack in attacks:
     if attack in TRAINED_ATTACKS:
-      scores |= _trained_scores(signals, attack, class_count=class_count, seed=seed)
+      scores |= trained.report_scores(
+        signals, attack, class_count=class_count, seed=seed
+      )
   return scores
-
-
-def _trained_scores(
-  signals: Signals, attack: str, *, class_count: int, seed: int
-) -> Scores:
-  """Scores of one trained attack on the whole and inside each class."""
-  sides = (signals.members, signals.nonmembers)
-  if trained.too_small(*map(len, sides)):
-    return {}
-  values = [trained.features(side) for side in sides]
-  # An attack's numbers must not depend on which others are made beside it.
-  key = ATTACKS.index(attack)
-  entire = trained.scores(attack, *values, seed=[seed, key, 0])
-  inside = AttackScores(*(np.full(len(side), np.nan) for side in sides))
-  for label in range(class_count):
-    rows = [side.labels == label for side in sides]
-    if trained.too_small(*map(np.count_nonzero, rows)):
-      continue
-    chosen = (value[row] for value, row in zip(values, rows, strict=True))
-    pair = trained.scores(attack, *chosen, seed=[seed, key, label + 1])
-    inside.members[rows[0]] = pair.members
-    inside.nonmembers[rows[1]] = pair.nonmembers
-  return {(attack, ENTIRE): entire, (attack, 'class'): inside}
 
 
 def _tf_privacy_scores(

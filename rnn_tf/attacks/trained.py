@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf.attacks.results import FOLDS, AttackScores
-from rnn_tf.attacks.signals import Side
+from rnn_tf.attack_config import ATTACKS
+from rnn_tf.attacks.results import ENTIRE, FOLDS, AttackScores
+from rnn_tf.attacks.signals import Side, Signals
 
 MIN_EXAMPLES = 10
 """Members, and non-members, that a slice needs for a trained attack."""
@@ -133,6 +134,39 @@ def scores(
       attack, batch, others=all_features[test], seed=model_seed
     )
   return AttackScores(values[: len(members)], values[len(members) :])
+
+
+def report_scores(
+  signals: Signals, attack: str, *, class_count: int, seed: int
+) -> dict[tuple[str, str], AttackScores]:
+  """Returns the scores of one attack on the whole and inside each class.
+
+  Args:
+    signals: a model's outputs.
+    attack: out of `TRAINED_ATTACKS`.
+    class_count: classes of the data set.
+    seed: of the report.
+
+  Returns:
+    Scores as `Report.scores` has them, nothing where there are too few examples.
+  """
+  sides = (signals.members, signals.nonmembers)
+  if too_small(*map(len, sides)):
+    return {}
+  values = [features(side) for side in sides]
+  # An attack's numbers must not depend on which others are made beside it.
+  key = ATTACKS.index(attack)
+  entire = scores(attack, *values, seed=[seed, key, 0])
+  inside = AttackScores(*(np.full(len(side), np.nan) for side in sides))
+  for label in range(class_count):
+    rows = [side.labels == label for side in sides]
+    if too_small(*map(np.count_nonzero, rows)):
+      continue
+    chosen = (value[row] for value, row in zip(values, rows, strict=True))
+    pair = scores(attack, *chosen, seed=[seed, key, label + 1])
+    inside.members[rows[0]] = pair.members
+    inside.nonmembers[rows[1]] = pair.nonmembers
+  return {(attack, ENTIRE): entire, (attack, 'class'): inside}
 
 
 def _folds(n_members, n_nonmembers, rng) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rnn_tf import claims, pair_tables, pairs, seed_groups, tables
+from rnn_tf import pair_notes, pair_tables, pairs, seed_groups, tables
 from rnn_tf.page import blocks
 from rnn_tf.pages.pair_charts import dp_privacy_vs_utility, epsilon_by_epoch
 from rnn_tf.pages.run_lines import (
@@ -10,28 +10,9 @@ from rnn_tf.pages.run_lines import (
   no_picture,
   plain,
 )
-from rnn_tf.pairs import Pair, Unpaired
+from rnn_tf.pairs import Pair
 from rnn_tf.records import RunRecord
 from rnn_tf.seed_groups import Group
-
-_ABOUT_PAIRS = (
-  'Each run with differential privacy stands beside the plain run from which it '
-  'differs by the privacy flags alone: same examples, same seed, same reports, after '
-  'as many epochs. `AUC plain - DP` is what privacy took from the attack; its 95% '
-  "interval is DeLong's for two scorings of the same examples (of the attacks that are "
-  'trained, wider by the square root of their two folds): where it holds 0, the attack '
-  'does not tell the two runs apart.'
-)
-
-_ABOUT_EPSILON = (
-  "Epsilon is the accountant's: for batches drawn by Poisson sampling, and data sets "
-  'that differ by one example, added or removed. `epsilon at least` is what each '
-  "attack's scores indicate at 95% confidence, provided that members and non-members "
-  'are drawn alike and that their scores, all from one model, may be taken as '
-  'independent; above epsilon it speaks against the guarantee, and below it, however '
-  'low, it proves nothing.'
-)
-
 
 _FIRST = (
   *('DP run', 'attack', 'AUC plain - DP [95% interval]', 'AUC DP / plain'),
@@ -62,14 +43,14 @@ def blocks_of(
     return ()
   found, unpaired = pairs.find(records)
   groups = seed_groups.find(records)
-  notes = [*_lone(unpaired), *_about_noise(records), *_left_out(groups)]
+  notes = pair_notes.notes(records, unpaired, groups, named=plain)
   about = [f'- {note}' for note in notes]
   shown = [
     *dp_privacy_vs_utility(records, picture=picture),
     *_pairs_table(found),
     *_seeds_table(groups, found),
     epsilon_by_epoch(records, picture=picture),
-    blocks.Text(markdown='\n'.join([_ABOUT_EPSILON, '', *about])),
+    blocks.Text(markdown='\n'.join([pair_notes.ABOUT_EPSILON, '', *about])),
   ]
   return tuple(block for block in shown if block is not None)
 
@@ -85,7 +66,7 @@ def _pairs_table(found: Sequence[Pair]) -> list[blocks.Table]:
       shown[list(dict.fromkeys([*_FIRST, *shown.columns]))],
       title='Plain against differentially private, run by run',
       csv=tables.to_csv(frame),
-      note=_ABOUT_PAIRS,
+      note=pair_notes.ABOUT_PAIRS,
     )
   ]
 
@@ -108,44 +89,3 @@ def _seeds_table(groups: Sequence[Group], found: Sequence[Pair]) -> list[blocks.
       note=note,
     )
   ]
-
-
-def _lone(unpaired: Sequence[Unpaired]) -> list[str]:
-  lines = []
-  for lone in unpaired:
-    line = f'{plain(lone.private.name)}: no plain run to compare with'
-    if lone.nearest is not None:
-      reasons = plain('; '.join(lone.reasons))
-      line += f': {reasons} (the nearest is {plain(lone.nearest.name)})'
-    lines.append(line)
-  return lines
-
-
-def _about_noise(records: Sequence[RunRecord]) -> list[str]:
-  """Says of which runs the epsilon is not, or not to everybody, what it seems."""
-  claimed = {plain(record.name): claims.of(record) for record in records}
-  private = {name: claim for name, claim in claimed.items() if claim is not None}
-  shuffled = [name for name, claim in private.items() if claim.sampling != 'poisson']
-  known = [name for name, claim in private.items() if not claim.secret]
-  lines = []
-  if shuffled:
-    lines.append(
-      f'{", ".join(shuffled)}: batches were shuffled: epsilon is stated for Poisson '
-      'sampling, and is not proven for shuffling'
-    )
-  if known:
-    lines.append(
-      f'{", ".join(known)}: the noise follows from `--seed` (`--deterministic`): '
-      'whoever knows the seed can take it away, and epsilon holds against others only'
-    )
-  return lines
-
-
-def _left_out(groups: Sequence[Group]) -> list[str]:
-  names = [
-    plain(record.name)
-    for group in groups
-    for record in group.records
-    if record.finished is None
-  ]
-  return [f'{", ".join(names)}: unfinished, not in the means'] if names else []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from rnn_tf.attack_config import ATTACKS, FLEET_ATTACKS
+from rnn_tf.attack_config import FLEET_ATTACKS
 from rnn_tf.attacks import fleet_attacks, results, trained
 from rnn_tf.attacks.results import ENTIRE, TRAINED_ATTACKS, AttackResult, AttackScores
 from rnn_tf.attacks.signals import Signals
@@ -306,32 +306,7 @@ def _spread(scores: np.ndarray) -> float:
 def refit(
   signals: Signals, attack: str, *, class_count: int, seed: int
 ) -> dict[tuple[str, str], AttackScores]:
-  """Trains an attack again as `attacks.audit` does, which can do more than is needed.
-
-  Args:
-    signals: a model's outputs.
-    attack: out of `TRAINED_ATTACKS`.
-    class_count: classes of the data set.
-    seed: of the report.
-
-  Returns:
-    Scores as `Report.scores` has them, nothing where there are too few examples.
-  """
-  sides = (signals.members, signals.nonmembers)
-  if trained.too_small(*map(len, sides)):
-    return {}
-  values = [trained.features(side) for side in sides]
-  key = ATTACKS.index(attack)
+  """Trains an attack again, see `trained.report_scores`."""
   # Matrices so small gain nothing by threads, which wait for each other on busy cores.
   with threadpoolctl.threadpool_limits(1):
-    entire = trained.scores(attack, *values, seed=[seed, key, 0])
-    inside = AttackScores(*(np.full(len(side), np.nan) for side in sides))
-    for label in range(class_count):
-      rows = [side.labels == label for side in sides]
-      if trained.too_small(*map(np.count_nonzero, rows)):
-        continue
-      chosen = (value[row] for value, row in zip(values, rows, strict=True))
-      scores = trained.scores(attack, *chosen, seed=[seed, key, label + 1])
-      inside.members[rows[0]] = scores.members
-      inside.nonmembers[rows[1]] = scores.nonmembers
-  return {(attack, ENTIRE): entire, (attack, 'class'): inside}
+    return trained.report_scores(signals, attack, class_count=class_count, seed=seed)
