@@ -1,10 +1,12 @@
-# Run `make` to see what there is. PYTHON, VENV, CUDA and ARGS can be set:
+# Run `make` to see what there is. PYTHON, VENV, CUDA, RAY and ARGS can be set:
 #   make demo PYTHON=python3.12 VENV=.venv-3.12
 #   make venv CUDA=1
+#   make venv RAY=1
 #   make test ARGS='tests/config_test.py -x'
 PYTHON ?= python3
 VENV ?= .venv
 CUDA ?=
+RAY ?=
 ARGS ?=
 
 run := $(VENV)/bin/python
@@ -16,28 +18,32 @@ pip := $(run) -m pip --disable-pip-version-check --no-input install --quiet --no
 stamp = $(VENV)/.installed-$(1)-$(firstword $(shell cksum <$(1)))
 installed := $(call stamp,requirements.txt)
 installed_dev := $(call stamp,requirements-dev.txt)
+installed_ray := $(call stamp,requirements-ray.txt)
 installed_cuda := $(if $(filter-out 0,$(CUDA)),$(call stamp,requirements-cuda.txt))
 
-.PHONY: help venv demo test lint lock docs check-stack clean
+.PHONY: help venv demo test test-faults lint lock docs check-stack clean
 
 help: ## This list.
 	@echo 'Targets (each installs what it needs into $(VENV) first):'
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
-venv: $(installed) $(installed_cuda) ## Install the lock; with CUDA=1 the CUDA libraries too.
+venv: $(installed) $(installed_cuda) $(if $(filter-out 0,$(RAY)),$(installed_ray)) ## Install the lock; with CUDA=1 the CUDA libraries, with RAY=1 Ray too.
 
 demo: venv ## Train an LSTM on scikit-learn's digits, with a privacy report.
 	$(run) -m rnn_tf.train $(ARGS)
 
-test: venv $(installed_dev) ## Run the tests.
+test: venv $(installed_dev) $(installed_ray) ## Run the tests.
 	$(run) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
+
+test-faults: venv $(installed_dev) ## Kill, damage, fill and starve it (about 30 minutes).
+	$(run) -m pytest -q -s -c setup.cfg -o python_files='*_faults.py' tests/faults $(ARGS)
 
 lint: $(installed_dev) ## Check style, formatting and which module may import which.
 	$(run) -m ruff check
 	$(run) -m ruff format --check
 	$(VENV)/bin/lint-imports
 
-lock: ## Make the three requirements files anew; ARGS=--upgrade for newer versions.
+lock: ## Make the four requirements files anew; ARGS=--upgrade for newer versions.
 	PYTHON='$(PYTHON)' .ci/lock $(ARGS)
 
 docs: venv ## Draw the guide's diagrams and write the tables of reports/README.md.
@@ -70,6 +76,12 @@ $(installed_cuda): $(installed)
 	@rm -f $(VENV)/.installed-requirements-cuda.txt-*
 	@echo 'Installing requirements-cuda.txt into $(VENV): several GB more.'
 	@$(pip) -r requirements-cuda.txt
+	@touch $@
+
+$(installed_ray): $(installed)
+	@rm -f $(VENV)/.installed-requirements-ray.txt-*
+	@echo 'Installing requirements-ray.txt into $(VENV).'
+	@$(pip) -r requirements-ray.txt
 	@touch $@
 
 # Of an environment that is there already its own Python counts, else $(PYTHON).
