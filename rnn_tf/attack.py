@@ -9,6 +9,7 @@ import sys
 from rnn_tf import launch
 from rnn_tf.options import (
   attack,
+  cluster,
   fleet,
   images,
   label,
@@ -25,6 +26,7 @@ OPTIONS = (
   images,
   label,
   fleet,
+  cluster,
   shadow_attack,
   source,
   overwrite,

@@ -191,10 +191,14 @@ def _train(
   if start is not None and not first_epoch:
     start.give_weights(model, config=config, data=data)
   folder.forget_after(first_epoch)
-  keys = _keys(config)
-  engines.install(model, config, engine=engine, guarantee=promise, keys=keys)
+  keys, parts = _keys(config), start and start.parts
+  engines.install(
+    model, config, engine=engine, guarantee=promise, keys=keys, parts=parts
+  )
   run_start.announce(config, folder, data=data, engine=engine, first_epoch=first_epoch)
-  batches = engines.batches(config, engine=engine, keys=keys, first_epoch=first_epoch)
+  batches = engines.batches(
+    config, engine=engine, keys=keys, first_epoch=first_epoch, parts=parts
+  )
   _fit(
     config,
     folder,

@@ -76,7 +76,7 @@ def trained_fleet(
     seed=config.training.seed,
   )
   place = fleets.folder_of(needed, options)
-  return fleets.prepare(needed, place, strategy=options.strategy)
+  return fleets.prepare(needed, place, where=options.cluster)
 
 
 def observers(

@@ -42,11 +42,14 @@ class Start:
     forgotten: (n,) int64, ids of the deleted examples, which `data` has no more; None
       where none were deleted.
     weights: a file of weights to begin with; None begins with fresh ones.
+    parts: that the kernels cut a batch into, where it is not this machine's cores that
+      decide; None where it is.
   """
 
   engine: str
   forgotten: np.ndarray | None = None
   weights: pathlib.Path | None = None
+  parts: int | None = None
 
   def give_weights(
     self, model: keras.Model, *, config: RunConfig, data: datasets.Data

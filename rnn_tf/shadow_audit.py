@@ -93,7 +93,7 @@ def _attack(asked: Request) -> AttackRecord:
     ready = fleets.prepare(
       plan,
       place,
-      strategy=asked.fleet.strategy,
+      where=asked.fleet.cluster,
       seconds_per_epoch=lambda: seconds,
     )
     del plan

@@ -11,6 +11,7 @@ from rnn_tf import launch, run_summary
 from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError
 from rnn_tf.options import (
+  cluster,
   data,
   dry_run,
   fleet,
@@ -35,6 +36,7 @@ OPTIONS = (
   privacy,
   privacy_report,
   fleet,
+  cluster,
   shadow_attack,
   images,
   page,

@@ -7,10 +7,10 @@ python -m rnn_tf.unlearn --run=runs/half --fractions=0.05,0.10 --method=retrain,
 import sys
 
 from rnn_tf import launch
-from rnn_tf.options import deletion, dry_run, label, overwrite, source, target
+from rnn_tf.options import cluster, deletion, dry_run, label, overwrite, source, target
 from rnn_tf.runs import RunFolder, finished_run
 
-OPTIONS = (target, deletion, source, label, dry_run, overwrite)
+OPTIONS = (target, deletion, cluster, source, label, dry_run, overwrite)
 
 INTERRUPTED = 'interrupted: what is trained is kept; the same command goes on'
 

@@ -54,6 +54,45 @@ def set_up(config: RunConfig, *, engine: str) -> None:
   )
 
 
+def config_of(model: Retraining) -> RunConfig:
+  """Returns a run's config, with the checksum of the weights that it begins with."""
+  if model.weights is None:
+    return model.config
+  # An original of another seed may not have been there when this was planned.
+  checksum = attack_records.weights_checksum(model.weights.parent.parent)
+  deleted = dataclasses.replace(model.config.deleted, weights=checksum or '')
+  return dataclasses.replace(model.config, deleted=deleted)
+
+
+def train_run(data: Data, model: Retraining, *, parts: int | None = None) -> None:
+  """Trains a run, or goes on with it; TensorFlow is set up.
+
+  Args:
+    data: the parent run's.
+    model: the run.
+    parts: see `run_start.Start`.
+
+  Raises:
+    UsageError: it cannot be trained.
+  """
+  config = config_of(model)
+  start = run_start.Start(engine=model.engine, parts=parts)
+  if config.deleted.method:
+    start = dataclasses.replace(start, forgotten=model.forgotten, weights=model.weights)
+    seen = config.deleted.method == FINETUNE
+    data = run_data.without(data, model.forgotten, seen=seen)
+  experiment.train_on(
+    data,
+    config,
+    model.folder,
+    options=FleetOptions(),
+    overwrite=False,
+    start=start,
+    command='rnn_tf.unlearn',
+  )
+  model.folder.close()
+
+
 class Maker:
   """Makes models that are not there yet.
 
@@ -82,11 +121,12 @@ class Maker:
     try:
       if isinstance(job.model, ShardedPlan):
         set_up(job.model.config, engine=job.model.engine)
-        examples = self._shared(job.model)
+        examples = self.shared(job.model)
         sharded.train(job.model, examples, strategy=self._shard_training)
       else:
+        set_up(job.model.config, engine=job.model.engine)
         with advice_of_unlearn(job.model.folder):
-          self._train(job.model)
+          train_run(self._data, job.model)
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
       raise UsageError(
         f'not enough memory ({str(error).splitlines()[0]}): what is trained is kept; '
@@ -95,33 +135,8 @@ class Maker:
     # What Keras keeps of a model that nobody needs any more.
     keras.backend.clear_session()
 
-  def _train(self, model: Retraining) -> None:
-    config = model.config
-    set_up(config, engine=model.engine)
-    data, start = self._data, run_start.Start(engine=model.engine)
-    if config.deleted.method:
-      start = run_start.Start(
-        engine=model.engine, forgotten=model.forgotten, weights=model.weights
-      )
-      seen = config.deleted.method == FINETUNE
-      data = run_data.without(data, model.forgotten, seen=seen)
-    if model.weights is not None:
-      # An original of another seed may not have been there when this was planned.
-      checksum = attack_records.weights_checksum(model.weights.parent.parent)
-      deleted = dataclasses.replace(config.deleted, weights=checksum or '')
-      config = dataclasses.replace(config, deleted=deleted)
-    experiment.train_on(
-      data,
-      config,
-      model.folder,
-      options=FleetOptions(strategy='auto', fleet_dir=None),
-      overwrite=False,
-      start=start,
-      command='rnn_tf.unlearn',
-    )
-    model.folder.close()
-
-  def _shared(self, plan: ShardedPlan) -> Examples:
+  def shared(self, plan: ShardedPlan) -> Examples:
+    """Returns what the shards of all models share."""
     if self._examples is None:
       model = plan.config.model
       self._examples = Examples(
@@ -184,15 +199,11 @@ def make_all(jobs: Sequence[Job], maker: Maker, *, seconds_per_example: float) -
       'model %d of %d: %s; about %s left',
       number,
       len(todo),
-      _folder_name(job),
+      job.model.folder.path.name,
       duration(left * seconds_per_example),
     )
     maker.make(job)
     left -= job.model.examples
-
-
-def _folder_name(job: Job) -> str:
-  return job.model.folder.path.name
 
 
 def pool_of(data: datasets.Data) -> Split:

@@ -14,6 +14,7 @@ from rnn_tf import (
   deletion_records,
   run_data,
   run_start,
+  unlearn_cluster,
   unlearn_models,
   unlearn_versions,
 )
@@ -179,9 +180,13 @@ def unlearn(prepared: Prepared) -> DeletionRecord:
     prepared.data, prepared.pool, shard_training=request.options.shard_training
   )
   with held(request):
-    unlearn_models.make_all(
-      prepared.jobs, maker, seconds_per_example=prepared.seconds_per_example
-    )
+    where = request.options.cluster
+    if where.strategy == 'ray':
+      unlearn_cluster.make_all(prepared.jobs, maker, data=prepared.data, where=where)
+    else:
+      unlearn_models.make_all(
+        prepared.jobs, maker, seconds_per_example=prepared.seconds_per_example
+      )
     record = _audited(prepared, maker)
     _write(request, record)
   return record

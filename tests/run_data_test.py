@@ -184,7 +184,7 @@ class LoadTest(parameterized.TestCase):
       less,
       config,
       self.folder,
-      options=FleetOptions(strategy='auto', fleet_dir=None),
+      options=FleetOptions(),
       overwrite=False,
       start=run_start.Start(engine='split', forgotten=self.gone),
       command='rnn_tf.unlearn',

@@ -9,6 +9,7 @@ from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.fleets import training
 from rnn_tf.fleets.folder import FleetFolder, ShadowInfo
 from rnn_tf.fleets.plan import FleetPlan
+from rnn_tf.options.cluster import ClusterOptions
 from rnn_tf.options.fleet import FleetOptions
 
 
@@ -39,7 +40,7 @@ def folder_of(plan: FleetPlan, options: FleetOptions) -> FleetFolder:
   """
   folder = FleetFolder(options.fleet_dir or pathlib.Path('fleets') / plan.name())
   folder.check(plan)
-  training.choose(options.strategy, plan, count=len(plan.members))
+  training.choose(options.cluster.strategy, plan, count=len(plan.members))
   return folder
 
 
@@ -47,7 +48,7 @@ def prepare(
   plan: FleetPlan,
   folder: FleetFolder,
   *,
-  strategy: str,
+  where: ClusterOptions,
   seconds_per_epoch: Callable[[], float] | None = None,
 ) -> Fleet:
   """Trains what is missing of a fleet and returns it.
@@ -55,7 +56,7 @@ def prepare(
   Args:
     plan: what is needed.
     folder: what `folder_of` returned.
-    strategy: see `training.train`.
+    where: see `training.train`.
     seconds_per_epoch: see `training.train`; None measures it with networks. A part of
       the examples says little of what a classical model takes.
   """
@@ -63,6 +64,6 @@ def prepare(
     if seconds_per_epoch is None and not plan.config.model.classical:
       seconds_per_epoch = functools.partial(training.time_epoch, full)
     infos = training.train(
-      folder, full, strategy=strategy, seconds_per_epoch=seconds_per_epoch
+      folder, full, where=where, seconds_per_epoch=seconds_per_epoch
     )
   return Fleet(folder=folder, plan=full.without_images(), infos=infos)

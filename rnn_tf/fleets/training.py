@@ -3,6 +3,7 @@
 * `sequential`: one after the other in this process, each with all cores.
 * `processes`: a process a core, each with one thread.
 * `stacked`: many at once as one computation, which pays on a GPU.
+* `ray`: on a cluster, each as in a process.
 """
 
 import dataclasses
@@ -12,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from rnn_tf import engines, launch, models, workers
+from rnn_tf import cluster, engines, launch, models, workers
 from rnn_tf.callbacks import duration
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import classical, stacked, trainer
 from rnn_tf.fleets.folder import FleetFolder, ShadowInfo
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Examples, Task, Trained
+from rnn_tf.options.cluster import ClusterOptions
 from rnn_tf.stack import keras
 
 LOG = logging.getLogger('rnn_tf')
@@ -66,7 +68,7 @@ def train(
   folder: FleetFolder,
   plan: FleetPlan,
   *,
-  strategy: str,
+  where: ClusterOptions,
   seconds_per_epoch: Callable[[], float] | None,
 ) -> tuple[ShadowInfo, ...]:
   """Trains what is missing of a fleet, and returns what is known of all of it.
@@ -76,16 +78,19 @@ def train(
   Args:
     folder: the fleet's, open.
     plan: what `folder.open` gave.
-    strategy: a name out of `STRATEGIES`, or `auto`.
+    where: the way to train them.
     seconds_per_epoch: returns what an epoch of a shadow takes in this process with
       all cores, for the estimate; None gives none.
   """
   todo = missing(folder, plan)
   if todo:
-    strategy = choose(strategy, plan, count=len(todo))
+    strategy = choose(where.strategy, plan, count=len(todo))
     _announce(folder, plan, todo=todo, strategy=strategy, epoch=seconds_per_epoch)
     start = time.perf_counter()
-    results = STRATEGIES[strategy](plan, todo, _examples(plan))
+    if strategy == 'ray':
+      results = _on_cluster(where, plan, todo, _examples(plan))
+    else:
+      results = STRATEGIES[strategy](plan, todo, _examples(plan))
     for done, (model, trained) in enumerate(results, start=1):
       folder.write_shadow(plan, model, trained)
       left = (time.perf_counter() - start) / done * (len(todo) - done)
@@ -128,7 +133,7 @@ def _announce(
     LOG.info(
       'estimate: %s%s, and some seconds each to start',
       duration(seconds),
-      ' one after the other, less side by side' * (strategy == 'processes'),
+      ' one after the other, less side by side' * (strategy in ('processes', 'ray')),
     )
 
 
@@ -172,6 +177,16 @@ def _processes(plan: FleetPlan, todo: Sequence[int], shared: Examples) -> Result
     what='a shadow model',
     instead='give --fleet=sequential, which needs less',
   )
+
+
+def _on_cluster(
+  where: ClusterOptions, plan: FleetPlan, todo: Sequence[int], shared: Examples
+) -> Results:
+  tasks = [_task(plan, model, parts=1) for model in todo]
+  with cluster.connect(where) as machines:
+    yield from machines.side_by_side(
+      _work, tasks, vars(shared), name=lambda task: f'shadow {task.model}'
+    )
 
 
 def _work(task: Task, shared: Mapping) -> tuple[int, Trained]:

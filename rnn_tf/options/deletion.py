@@ -7,6 +7,8 @@ from absl import flags
 
 from rnn_tf import deletion_config as config
 from rnn_tf.errors import UsageError, check_choice
+from rnn_tf.options import cluster
+from rnn_tf.options.cluster import ClusterOptions
 
 _FORGET = config.ForgetConfig()
 _SHARDS = config.ShardConfig()
@@ -87,8 +89,9 @@ _SHADOW_FLEET = flags.DEFINE_string(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeletionOptions:
-  """What decides no number of a model: how shards are trained, and LiRA's fleet."""
+  """What decides no number of a model: where all are trained, and LiRA's fleet."""
 
+  cluster: ClusterOptions
   shard_training: str
   shadow_fleet: str | None
 
@@ -125,8 +128,16 @@ def from_flags() -> config.DeletionConfig:
 def options() -> DeletionOptions:
   """Returns how the flags want it done."""
   check_choice('shard_training', _SHARD_TRAINING.value, config.STRATEGIES)
+  where = cluster.from_flags(('auto', 'ray'))
+  if where.strategy == 'ray' and _SHARD_TRAINING.present:
+    raise UsageError(
+      f'--shard_training={_SHARD_TRAINING.value}: has no effect with --fleet=ray, '
+      'which trains every shard on the cluster: leave one of them out'
+    )
   return DeletionOptions(
-    shard_training=_SHARD_TRAINING.value, shadow_fleet=_SHADOW_FLEET.value or None
+    cluster=where,
+    shard_training=_SHARD_TRAINING.value,
+    shadow_fleet=_SHADOW_FLEET.value or None,
   )
 
 

@@ -1,13 +1,12 @@
-"""Shadow models: how many, on which examples, and how they are trained."""
+"""Shadow models: how many, on which examples, and where they are kept."""
 
 import dataclasses
 
 from absl import flags
 
 from rnn_tf import attack_config as config
-from rnn_tf.errors import check_choice
-
-STRATEGIES = ('auto', 'sequential', 'processes', 'stacked')
+from rnn_tf.options import cluster
+from rnn_tf.options.cluster import ClusterOptions
 
 _DEFAULT = config.FleetConfig()
 
@@ -34,13 +33,6 @@ _SHADOW_SEED = flags.DEFINE_integer(
   _DEFAULT.shadow_seed,
   "Seed of the membership matrix and of the shadows' training, apart from --seed.",
 )
-_FLEET = flags.DEFINE_string(
-  'fleet',
-  STRATEGIES[0],
-  'How shadows are trained: sequential, processes (one a core, each with one thread), '
-  'stacked (many at once, for a GPU), or auto: processes on a CPU, stacked on a GPU '
-  'where the model can be.',
-)
 _FLEET_DIR = flags.DEFINE_string(
   'fleet_dir',
   None,
@@ -53,8 +45,8 @@ HOLDERS = (
   _SHADOW_SPLIT,
   _SHADOW_TRAIN_SIZE,
   _SHADOW_SEED,
-  _FLEET,
   _FLEET_DIR,
+  *cluster.HOLDERS,
 )
 """Flags that have no effect where no attack needs shadow models."""
 
@@ -63,8 +55,8 @@ HOLDERS = (
 class FleetOptions:
   """How and where to train shadows: no part of a config, it decides no number."""
 
-  strategy: str
-  fleet_dir: str | None
+  cluster: ClusterOptions = dataclasses.field(default_factory=ClusterOptions)
+  fleet_dir: str | None = None
 
 
 def from_flags() -> config.FleetConfig:
@@ -84,5 +76,4 @@ def from_flags() -> config.FleetConfig:
 
 def options() -> FleetOptions:
   """Returns how and where the flags want the shadows trained."""
-  check_choice('fleet', _FLEET.value, STRATEGIES)
-  return FleetOptions(strategy=_FLEET.value, fleet_dir=_FLEET_DIR.value or None)
+  return FleetOptions(cluster=cluster.from_flags(), fleet_dir=_FLEET_DIR.value or None)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_tf import engines, training
+from rnn_tf import engines, training, untrusted
 from rnn_tf.config import RunConfig
 from rnn_tf.deletion import sisa
 from rnn_tf.errors import UsageError
@@ -175,8 +175,7 @@ def _train_stage(
     training.fit(model, inputs, labels, batches=batches, callbacks=[])
   content = _content(model)
   path = stage_file(task.folder, stage)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  write_atomically(path, content, private=True)
+  write_atomically(path, content)
   found = Stage(
     stage=stage,
     examples=len(rows),
@@ -237,20 +236,49 @@ def _restore(model: keras.Model, path: pathlib.Path, *, sha256: str) -> None:
   """
   variables = _variables(model)
   try:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-      raise ValueError('does not have its checksum')
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-      if set(arrays) != set(variables):
-        raise ValueError('is of another network')
-      for name, variable in variables.items():
-        variable.assign(arrays[name])
+    content = _verified(path, sha256)
+    arrays = untrusted.read_npz(content)
+    if set(arrays) != set(variables):
+      raise ValueError('is of another network')
+    for name, variable in variables.items():
+      variable.assign(arrays[name])
   except Exception as error:  # zipfile, NumPy and TensorFlow each raise their own.
-    first_line = str(error).splitlines()[0]
-    raise UsageError(
-      f'{path}: damaged ({first_line}): delete the folder {path.parent.parent.parent}, '
-      'and the same command trains it again'
-    ) from error
+    raise _damaged(path, error) from error
+
+
+def _verified(path: pathlib.Path, sha256: str) -> bytes:
+  content = untrusted.read_bytes(path)
+  if hashlib.sha256(content).hexdigest() != sha256:
+    raise ValueError('does not have its checksum')
+  return content
+
+
+def _damaged(path: pathlib.Path, error: Exception) -> UsageError:
+  first_line = str(error).splitlines()[0]
+  return UsageError(
+    f'{path}: damaged ({first_line}): delete the folder {path.parent.parent.parent}, '
+    'and the same command trains it again'
+  )
+
+
+def needed_files(task: Task) -> dict[pathlib.Path, bytes]:
+  """Returns the files that `train` would read, for another machine to read them.
+
+  Raises:
+    UsageError: one is missing or damaged.
+  """
+  done = [stage_file(task.folder, stage.stage) for stage in _stages_done(task)]
+  files = {}
+  for path in [*done, *filter(None, [task.before])]:
+    files[path.with_suffix('.json')] = path.with_suffix('.json').read_bytes()
+  # Stages that others were trained on from are not read again.
+  last = done[-1] if done else task.before
+  if last is not None:
+    try:
+      files[last] = _verified(last, read_stage(last).sha256)
+    except (OSError, ValueError) as error:
+      raise _damaged(last, error) from error
+  return files
 
 
 def read_stage(path: pathlib.Path) -> Stage:
@@ -264,7 +292,7 @@ def read_stage(path: pathlib.Path) -> Stage:
   """
   path = path.with_suffix('.json')
   try:
-    values = json.loads(path.read_text(encoding='utf-8'))
+    values = untrusted.read_json(path)
     stage = Stage(**values)
     hints = {field.name: field.type for field in dataclasses.fields(Stage)}
     if not all(isinstance(values[name], (hint, int)) for name, hint in hints.items()):

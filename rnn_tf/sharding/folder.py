@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_tf import untrusted
 from rnn_tf.errors import UsageError
 from rnn_tf.run_files import RunFiles, check_writable, differences, lock
 from rnn_tf.runs import SHARDED
@@ -135,7 +136,7 @@ class ShardedFolder(RunFiles):
       UsageError: it cannot be read, or is damaged.
     """
     try:
-      content = path.read_bytes()
+      content = untrusted.read_bytes(path)
       if sha256 not in (None, hashlib.sha256(content).hexdigest()):
         raise ValueError('does not have its checksum')
     except (OSError, ValueError) as error:
@@ -185,12 +186,12 @@ class ShardedFolder(RunFiles):
       # Models of earlier versions have no copies of what they take over.
       path = ShardedFolder(self.path.parent / shard['folder']).shard(number) / OUTPUTS
     try:
-      content = path.read_bytes()
+      content = untrusted.read_bytes(path)
       if hashlib.sha256(content).hexdigest() != shard['outputs']:
         raise ValueError('is not what this model was made with')
-      with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return arrays['pool'], arrays['test']
-    except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+      arrays = untrusted.read_npz(content)
+      return arrays['pool'], arrays['test']
+    except (OSError, KeyError, ValueError) as error:
       raise UsageError(
         f'{path}: {error}: delete the folder {self}, and the same command trains it '
         'again'

@@ -4,6 +4,7 @@ A deletion trains the shards that held deleted examples, each from the last stag
 had not seen one of them; all others stay the models that they are.
 """
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -134,25 +135,66 @@ def train(plan: ShardedPlan, examples: Examples, *, strategy: str) -> None:
   Raises:
     UsageError: see `ShardedFolder.open` and `constituent.train`.
   """
+  with opened(plan) as training:
+    for shard, pool, test in _run(plan, training.shards, examples, strategy=strategy):
+      training.keep(shard, pool, test)
+    processes = _choose(strategy, len(training.shards)) == 'processes'
+    training.finish(at_once=workers.count(len(training.shards)) if processes else 1)
+
+
+@contextlib.contextmanager
+def opened(plan: ShardedPlan) -> Iterator['Training']:
+  """Holds the folder of a sharded model, and yields what is to be done in it.
+
+  Raises:
+    UsageError: see `ShardedFolder.open`.
+  """
   with plan.folder.open(plan.manifest):
-    if plan.folder.finished:
-      return
-    plan.folder.write_npz('examples.npz', dict(plan.ids))
-    shards = [n for n, first in enumerate(plan.first_stages) if first is not None]
-    outputs: dict[int, str] = {}
-    start = time.perf_counter()
-    for shard, pool, test in _run(plan, shards, examples, strategy=strategy):
-      outputs[shard] = plan.folder.write_outputs(shard, pool, test)
-      left = (time.perf_counter() - start) / len(outputs) * (len(shards) - len(outputs))
-      LOG.info(
-        '%s: shard %d trained, %d of %d%s',
-        plan.folder.path.name,
-        shard,
-        len(outputs),
-        len(shards),
-        f', {duration(left)} left' if left else '',
-      )
-    _finish(plan, outputs, tasks=len(shards), strategy=strategy)
+    if not plan.folder.finished:
+      plan.folder.write_npz('examples.npz', dict(plan.ids))
+    yield Training(plan)
+
+
+class Training:
+  """A sharded model that is being trained, its folder held.
+
+  Args:
+    plan: of the model.
+
+  Attributes:
+    shards: that are to be trained; none of a finished model.
+  """
+
+  def __init__(self, plan: ShardedPlan):
+    self._plan = plan
+    self._outputs: dict[int, str] = {}
+    self._start = time.perf_counter()
+    first_stages = () if plan.folder.finished else plan.first_stages
+    self.shards = [n for n, first in enumerate(first_stages) if first is not None]
+
+  def keep(self, shard: int, pool: np.ndarray, test: np.ndarray) -> None:
+    """Keeps what a trained shard says, see `ShardedFolder.write_outputs`."""
+    folder, outputs = self._plan.folder, self._outputs
+    outputs[shard] = folder.write_outputs(shard, pool, test)
+    left = len(self.shards) - len(outputs)
+    left *= (time.perf_counter() - self._start) / len(outputs)
+    LOG.info(
+      '%s: shard %d trained, %d of %d%s',
+      folder.path.name,
+      shard,
+      len(outputs),
+      len(self.shards),
+      f', {duration(left)} left' if left else '',
+    )
+
+  def finish(self, *, at_once: int) -> None:
+    """Writes the result, if all shards are trained that were to be.
+
+    Args:
+      at_once: shards that were trained at once at most.
+    """
+    if not self._plan.folder.finished and set(self._outputs) == set(self.shards):
+      _finish(self._plan, self._outputs, at_once=at_once)
 
 
 def _run(
@@ -183,9 +225,7 @@ def _work(task: Task, shared: Mapping[str, Any]) -> tuple[int, np.ndarray, np.nd
   return task.shard, *constituent.train(task, Examples(**shared))
 
 
-def _finish(
-  plan: ShardedPlan, outputs: Mapping[int, str], *, tasks: int, strategy: str
-) -> None:
+def _finish(plan: ShardedPlan, outputs: Mapping[int, str], *, at_once: int) -> None:
   """Writes the result, from what the stages and the original say."""
   shards, spans = [], []
   for shard, first in enumerate(plan.first_stages):
@@ -206,7 +246,6 @@ def _finish(
         'seconds': sum(stage.seconds for stage in stages),
       }
     )
-  processes = _choose(strategy, tasks) == 'processes'
   plan.folder.write_json(
     RESULT,
     {
@@ -214,7 +253,7 @@ def _finish(
       'examples': plan.examples,
       'seconds': sum(end - start for start, end in spans),
       'wall_seconds': covered(spans),
-      'workers': workers.count(tasks) if processes else 1,
+      'workers': at_once,
     },
   )
 

@@ -12,6 +12,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.fleets import fleet as fleets
 from rnn_tf.fleets import plan as plans
 from rnn_tf.fleets import training
+from rnn_tf.options.cluster import ClusterOptions
 from rnn_tf.options.fleet import FleetOptions
 from tests import small_configs
 from tests.fleets import small_fleets
@@ -85,9 +86,10 @@ class ClassicalFleetTest(small_fleets.FleetTestCase):
 
   def test_no_estimate_is_made_of_a_part_of_the_examples(self):
     plan = _plan(num_shadows=2)
-    options = FleetOptions(strategy='sequential', fleet_dir=str(self.path))
+    where = ClusterOptions(strategy='sequential')
+    options = FleetOptions(cluster=where, fleet_dir=str(self.path))
     with small_fleets.logged() as lines:
-      fleets.prepare(plan, fleets.folder_of(plan, options), strategy='sequential')
+      fleets.prepare(plan, fleets.folder_of(plan, options), where=where)
     self.assertLen(lines, 3)
     self.assertEmpty([line for line in lines if line.startswith('estimate')])
 

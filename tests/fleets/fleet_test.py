@@ -16,6 +16,7 @@ from rnn_tf.fleets import fleet as fleets
 from rnn_tf.fleets import plan as plans
 from rnn_tf.fleets import training
 from rnn_tf.fleets.folder import FleetFolder
+from rnn_tf.options.cluster import ClusterOptions
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.runs import RunFolder
 from tests import commands, small_configs
@@ -23,7 +24,7 @@ from tests.fleets import small_fleets
 
 
 def _options(fleet_dir=None, strategy='auto'):
-  return FleetOptions(strategy=strategy, fleet_dir=fleet_dir)
+  return FleetOptions(cluster=ClusterOptions(strategy=strategy), fleet_dir=fleet_dir)
 
 
 class FolderOfTest(parameterized.TestCase):
@@ -66,7 +67,10 @@ class FolderOfTest(parameterized.TestCase):
       small_fleets.logged() as lines,
     ):
       fleet = fleets.prepare(
-        plan, folder, strategy='sequential', seconds_per_epoch=seconds
+        plan,
+        folder,
+        where=ClusterOptions(strategy='sequential'),
+        seconds_per_epoch=seconds,
       )
     self.assertStartsWith(lines[1], f'estimate: {estimate}, and some seconds each')
     self.assertEqual([info.model for info in fleet.infos], [0, 1, 2, 3])

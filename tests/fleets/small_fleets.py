@@ -15,6 +15,7 @@ from rnn_tf.fleets import plan as plans
 from rnn_tf.fleets import training
 from rnn_tf.fleets.folder import FleetFolder
 from rnn_tf.fleets.trainer import Trained, array_name
+from rnn_tf.options.cluster import ClusterOptions
 from tests import small_configs
 
 CLASSES = 3
@@ -178,7 +179,12 @@ class FleetTestCase(parameterized.TestCase):
       logged() as lines,
       folder.open(plan) as full,
     ):
-      infos = training.train(folder, full, strategy=strategy, seconds_per_epoch=seconds)
+      infos = training.train(
+        folder,
+        full,
+        where=ClusterOptions(strategy=strategy),
+        seconds_per_epoch=seconds,
+      )
     return infos, lines
 
   def pretend(self, plan=None):

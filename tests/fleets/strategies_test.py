@@ -119,13 +119,17 @@ import sys
 from rnn_tf import engines, launch
 from rnn_tf.fleets import fleet
 from rnn_tf.fleets.folder import FleetFolder
+from rnn_tf.options.cluster import ClusterOptions
 from tests.fleets import strategies_test
 plan = strategies_test.digits_plan()
 launch.set_up_tensorflow(
   plan.config.training, side_by_side=engines.side_by_side(plan.engine)
 )
 fleet.prepare(
-  plan, FleetFolder(sys.argv[1]), strategy='sequential', seconds_per_epoch=lambda: 1.0
+  plan,
+  FleetFolder(sys.argv[1]),
+  where=ClusterOptions(strategy='sequential'),
+  seconds_per_epoch=lambda: 1.0,
 )
 """
 

@@ -145,9 +145,9 @@ class ChooseTest(parameterized.TestCase):
     self.assertEqual(self.choose('stacked', _PLAIN), 'stacked')
 
   def test_every_way_has_a_flag(self):
-    from rnn_tf.options import fleet
+    from rnn_tf.options import cluster
 
-    self.assertEqual({'auto', *training.STRATEGIES}, set(fleet.STRATEGIES))
+    self.assertEqual({'auto', 'ray', *training.STRATEGIES}, set(cluster.STRATEGIES))
 
 
 class EstimateTest(absltest.TestCase):

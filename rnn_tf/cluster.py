@@ -1,0 +1,303 @@
+"""Models trained on a Ray cluster: a task each, sent with what it needs.
+
+What all tasks share is placed in the cluster's object store once and fetched once by
+each machine, where every process reads the same memory. The results come back to this
+process, which alone writes them: machines need no common file system, and a command
+that is killed takes its tasks with it and goes on from what is written. A task that
+fails - its process was killed, its machine was lost, it raised - is tried again, on
+another machine where there is one, and named when all others are done after `TRIES`.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import os
+import pathlib
+import socket
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rnn_tf import cluster_task, engines
+from rnn_tf.errors import UsageError
+from rnn_tf.options.cluster import LOCAL, ClusterOptions
+from rnn_tf.run_start import VERSIONED
+from rnn_tf.workers import Work
+
+LOG = logging.getLogger('rnn_tf')
+
+TRIES = 3
+"""Times that a task is tried."""
+
+PATIENCE = 60.0
+"""Seconds without a result after which a line says what is going on."""
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent
+
+
+class TasksFailedError(UsageError):
+  """Tasks that were given up, after all others were done."""
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class _Task:
+  """A task and what became of it.
+
+  Attributes:
+    task: the first argument of the work.
+    name: for messages.
+    tries: so far.
+    node: id of the machine that the present try is made on; '' as long as it waits.
+  """
+
+  task: Any
+  name: str
+  tries: int = 0
+  node: str = ''
+
+
+@contextlib.contextmanager
+def connect(options: ClusterOptions) -> Iterator['Machines']:
+  """Connects this process with a cluster, and yields its machines.
+
+  Args:
+    options: which cluster, and what a model takes there.
+
+  Raises:
+    UsageError: Ray is not installed, no cluster answers, or no machine of it is large
+      enough.
+  """
+  ray = _ray()
+  _start(ray, options)
+  try:
+    machines = Machines(ray, gpus=options.gpus_per_model)
+    LOG.info('cluster: %s', machines.describe())
+    yield machines
+  finally:
+    ray.shutdown()
+
+
+def _ray() -> types.ModuleType:
+  # Read when Ray is imported: nothing is sent to its makers.
+  os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
+  try:
+    import ray
+  except ImportError as error:
+    raise UsageError(
+      '--fleet=ray: Ray is not installed: make venv RAY=1, or pip install --no-deps -r '
+      'requirements-ray.txt, on every machine of the cluster'
+    ) from error
+  return ray
+
+
+def _start(ray: types.ModuleType, options: ClusterOptions) -> None:
+  logging.getLogger('ray').setLevel(logging.ERROR)
+  address = options.address
+  settings = {
+    'log_to_driver': False,
+    'configure_logging': False,
+    # The same code everywhere, whatever version a machine has installed.
+    'runtime_env': {'py_modules': [str(_PACKAGE)]},
+  }
+  if address == LOCAL:
+    # Nobody from outside reaches it.
+    settings |= {'_node_ip_address': '127.0.0.1', 'include_dashboard': False}
+    settings |= {'num_cpus': engines.cores()}
+  else:
+    settings['address'] = address
+  if ':' in address:
+    _check_answers(address)
+  try:
+    ray.init(**settings)
+  except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    raise UsageError(
+      f'--ray_address={address}: {_first_line(error)}: start Ray on every machine (ray '
+      'start), and this command on one of them; or give --ray_address=local'
+    ) from error
+
+
+def _check_answers(address: str) -> None:
+  """Raises UsageError where nothing listens: Ray itself would try for minutes."""
+  host, _, port = address.rpartition(':')
+  try:
+    socket.create_connection((host, int(port)), timeout=10).close()
+  except OSError as error:
+    why = error.strerror or str(error)
+    raise UsageError(
+      f'--ray_address={address}: no cluster answers there ({why}): start its head with '
+      f'ray start --head --port={port}, or give --ray_address=local'
+    ) from error
+
+
+class Machines:
+  """A cluster that this process is connected with; may be used by several threads.
+
+  Args:
+    ray: the module, connected.
+    gpus: that each model takes.
+
+  Raises:
+    UsageError: no machine has as many.
+  """
+
+  def __init__(self, ray: types.ModuleType, *, gpus: float):
+    self._ray = ray
+    self._gpus = gpus
+    self._placed: dict[int, tuple[Any, Any]] = {}
+    if not self._fitting():
+      most = max((each['Resources'].get('GPU', 0) for each in ray.nodes()), default=0)
+      raise UsageError(
+        f'--ray_gpus_per_model={gpus:g}: no machine of the cluster has as many '
+        f'(the most is {most:g}) besides a CPU: give fewer, or add machines first'
+      )
+
+  def _fitting(self) -> list[dict[str, Any]]:
+    """Returns the machines that could train a model."""
+    found = []
+    for each in self._ray.nodes():
+      has = each['Resources'].get
+      if each['Alive'] and has('CPU', 0) >= 1 and has('GPU', 0) >= self._gpus:
+        found.append(each)
+    return found
+
+  @property
+  def at_once(self) -> int:
+    """Models that are trained at once by what there is now."""
+    total = 0
+    for each in self._fitting():
+      has = each['Resources'].get
+      cpus = int(has('CPU', 0))
+      total += min(cpus, int(has('GPU', 0) / self._gpus)) if self._gpus else cpus
+    return max(1, total)
+
+  def describe(self) -> str:
+    """Returns what there is, such as `2 machines, 4 models at once`."""
+    count = len(self._fitting())
+    share = f', {self._gpus:g} GPU each' if self._gpus else ''
+    return (
+      f'{count} machine{"s" * (count > 1)}, {self.at_once} '
+      f'model{"s" * (self.at_once > 1)} at once{share}'
+    )
+
+  def place(self, shared: Any) -> Any:
+    """Puts an object into the cluster's store, once, and returns what stands for it."""
+    # The object is kept, so that no other one gets its number.
+    if id(shared) not in self._placed:
+      self._placed[id(shared)] = shared, self._ray.put(shared)
+    return self._placed[id(shared)][1]
+
+  def side_by_side(
+    self,
+    work: Work,
+    tasks: Sequence[Any],
+    shared: Any,
+    *,
+    name: Callable[[Any], str],
+    again: str = 'the same command tries again',
+  ) -> Iterator[Any]:
+    """Yields what `work` makes of each task, in any order.
+
+    Args:
+      work: a module's function of a task and `shared`; sets TensorFlow up itself.
+      tasks: the first argument of each call; sent with it.
+      shared: the second; its arrays are placed once and can only be read.
+      name: returns what to call a task, such as `shadow 3`.
+      again: what to do about those that were given up.
+
+    Raises:
+      TasksFailedError: some were given up; all others were yielded before.
+    """
+    ray, placed = self._ray, self.place(shared)
+    waiting = [_Task(task=task, name=name(task)) for task in tasks]
+    running = {self._submit(work, each, placed): each for each in waiting}
+    lost: list[str] = []
+    try:
+      while running:
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=PATIENCE)
+        if not ready:
+          self._say(running.values())
+          continue
+        stream, task = ready[0], running.pop(ready[0])
+        try:
+          value = ray.get(next(stream))
+        except (ray.exceptions.RayError, StopIteration) as error:
+          if self._give_up(task, error):
+            lost.append(f'{task.name} ({_reason(error)})')
+          else:
+            running[self._submit(work, task, placed)] = task
+          continue
+        if not task.node:
+          task.node, running[stream] = value, task
+        else:
+          yield value
+    finally:
+      for stream in running:
+        ray.cancel(stream, force=True)
+    if lost:
+      raise TasksFailedError(
+        f'--fleet=ray: {len(lost)} of {len(tasks)} could not be trained: '
+        f'{"; ".join(lost)}: the others are kept, and {again}'
+      )
+
+  def _submit(self, work: Work, task: _Task, placed: Any) -> Any:
+    """Sends a task; returns the stream of the machine's id and the result."""
+    strategy: Any = 'SPREAD'
+    others = [each for each in self._fitting() if each['NodeID'] != task.node]
+    if task.node and others:
+      # Soft: should that machine be lost as well, any other will do.
+      strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        others[task.tries % len(others)]['NodeID'], soft=True
+      )
+    task.tries, task.node = task.tries + 1, ''
+    remote = self._ray.remote(
+      num_cpus=1,
+      num_gpus=self._gpus,
+      max_retries=0,
+      scheduling_strategy=strategy,
+    )(cluster_task.run)
+    versions = cluster_task.versions(VERSIONED)
+    return remote.remote(work, task.task, placed, versions, bool(self._gpus))
+
+  def _give_up(self, task: _Task, error: Exception) -> bool:
+    """Says that a try failed; returns whether it was the last."""
+    # What is wrong with the request is wrong everywhere.
+    last = task.tries == TRIES or isinstance(error, UsageError)
+    LOG.warning(
+      '%s: try %d of %d failed%s (%s)%s',
+      task.name,
+      task.tries,
+      TRIES,
+      f' on machine {task.node[:8]}' if task.node else '',
+      _reason(error),
+      '' if last else ': tried again',
+    )
+    return last
+
+  def _say(self, tasks: Sequence[_Task]) -> None:
+    nodes = collections.Counter(each.node[:8] for each in tasks if each.node)
+    LOG.info(
+      'at work on %d models by %d of %s; %d wait',
+      nodes.total(),
+      len(nodes),
+      self.describe(),
+      len(tasks) - nodes.total(),
+    )
+
+
+def _reason(error: Exception) -> str:
+  """Returns in a few words why a task failed."""
+  import ray
+
+  if isinstance(error, ray.exceptions.WorkerCrashedError):
+    return 'its process was killed, most often since memory ran out'
+  if isinstance(error, ray.exceptions.NodeDiedError):
+    return 'its machine was lost'
+  cause = getattr(error, 'cause', None) or error
+  kind = '' if isinstance(cause, UsageError) else f'{type(cause).__name__}: '
+  return f'{kind}{_first_line(cause)}'
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return lines[0] if lines else type(error).__name__
