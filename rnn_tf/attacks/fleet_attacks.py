@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from scipy import special
 
 from rnn_tf.attack_config import FLEET_ATTACKS, AttackConfig
 from rnn_tf.attacks import fleet_size, shadow, transfer
@@ -188,7 +189,7 @@ def model_thresholds(attack: str, shadows: Shadows) -> tuple[Threshold, ...]:
   """
   pairs = []
   for model, members in enumerate(shadows.members):
-    values = signal_scores(attack, shadows.side(model, shadows.usable))
+    values = shadows.by_example(model, lambda side: signal_scores(attack, side))
     inside = members[shadows.usable]
     pairs.append((values[inside], values[~inside]))
   return transfer.thresholds(pairs)
@@ -249,10 +250,10 @@ def _statistic(attack: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 def _statistics(attack: str, shadows: Shadows) -> _Statistics:
-  statistic, population = _statistic(attack), None
+  pool, population = shadows.gaps, None
   if _is_rmia(attack):
-    population = statistic(shadows.population_logits, shadows.population_labels)
-  pool = statistic(shadows.logits, shadows.labels)
+    # As `true_class_probability` of the logits, which all attacks read once.
+    pool, population = map(special.expit, (pool, shadows.population_gaps))
   return _Statistics(members=shadows.members, pool=pool, population=population)
 
 

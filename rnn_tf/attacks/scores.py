@@ -33,7 +33,7 @@ def logit_gap(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
   (Carlini et al. 2022, arXiv 2112.03570, where it is called phi).
 
   Args:
-    logits: (n, classes), or (models, n, classes); at least 2 classes.
+    logits: (n, classes), or (models, n, classes), read one by one; 2 classes or more.
     labels: (n,) integers, the true classes.
 
   Returns:
@@ -43,14 +43,14 @@ def logit_gap(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     ValueError: shapes that do not fit, labels that are no class, or logits that are
       not finite.
   """
-  logits, labels = np.asarray(logits), np.asarray(labels)
+  labels = np.asarray(labels)
   _check_logits(logits, labels)
   models = logits[None] if logits.ndim == 2 else logits
   gaps = np.empty(models.shape[:2])
   for number, model in enumerate(models):
-    name = 'logits' if logits.ndim == 2 else f'logits of model {number}'
-    _check_finite(name, model)
     for block in _blocks(len(labels), width=model.shape[1]):
+      if not np.isfinite(model[block]).all():
+        _check_finite('logits' + f' of model {number}' * (logits.ndim == 3), model)
       gaps[number, block] = _gaps(model[block], labels[block])
   return gaps[0] if logits.ndim == 2 else gaps
 

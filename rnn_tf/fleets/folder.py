@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from rnn_tf import untrusted
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.errors import UsageError
+from rnn_tf.fleets.outputs import StoredArray, StoredOutputs
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Trained, array_name
 from rnn_tf.run_files import RunFiles, check_writable, differences, lock
@@ -98,7 +99,7 @@ class FleetFolder(RunFiles):
 
   def _manifest(self) -> dict[str, Any]:
     try:
-      stored = json.loads((self.path / FILE).read_text(encoding='utf-8'))
+      stored = untrusted.read_json(self.path / FILE)
       if stored['format'] != FORMAT:
         raise UsageError(
           f'--fleet_dir={self}: was made by another version of rnn_tf (format '
@@ -163,7 +164,7 @@ class FleetFolder(RunFiles):
     np.savez(buffer, **trained.arrays)
     content = buffer.getvalue()
     path = self._npz(model)
-    self.write(path.name, content, private=True)
+    self.write(path.name, content)
     info = ShadowInfo(
       model=model,
       seed=plan.seeds[model],
@@ -186,7 +187,7 @@ class FleetFolder(RunFiles):
     if not path.with_suffix('.json').exists():
       return None
     try:
-      values = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+      values = untrusted.read_json(path.with_suffix('.json'))
       for name in ('train_accuracy', 'test_accuracy'):
         values[name] = {int(epoch): float(v) for epoch, v in values[name].items()}
       info = ShadowInfo(**{**values, 'seconds': float(values['seconds'])})
@@ -214,7 +215,8 @@ class FleetFolder(RunFiles):
     if found != info.sha256:
       raise ValueError(f'{path.name}: does not have its checksum')
     for epoch in plan.epochs:
-      pool, population, _ = self._arrays(plan, info.model, epoch=epoch)
+      stored = self._stored(plan, info.model, epoch=epoch)
+      pool, population = (each.open() for each in stored[:2])
       own = plan.members[info.model]
       accuracies = (
         float((pool.argmax(axis=1) == plan.pool.labels)[own].mean()),
@@ -232,28 +234,20 @@ class FleetFolder(RunFiles):
     models = range(len(plan.members))
     try:
       infos = [self._sure_info(plan, model) for model in models]
-      first = self._arrays(plan, 0, epoch=epoch)
-      # One array for all, filled: a list of them to be stacked would be held twice.
-      pool, population, hidden = (
-        None if each is None else np.empty((len(models), *each.shape), each.dtype)
-        for each in first
-      )
-      for model in models:
-        outputs = self._arrays(plan, model, epoch=epoch)
-        for whole, each in zip((pool, population, hidden), outputs, strict=True):
-          if whole is not None:
-            whole[model] = each
+      found = [self._stored(plan, model, epoch=epoch) for model in models]
     except ValueError as error:
       raise UsageError(
         f'--fleet_dir={self}: {error}: start the command again, which trains it anew'
       ) from error
+    # Not read yet: all logits of a large fleet together may not fit into memory.
+    pool, population, *hidden = map(StoredOutputs, zip(*found, strict=True))
     return Shadows(
       ids=plan.pool.ids,
       labels=plan.pool.labels,
       usable=plan.usable,
       members=plan.members,
       logits=pool,
-      hidden=hidden,
+      hidden=hidden[0] if hidden else None,
       population_labels=plan.population.labels,
       population_logits=population,
       train_accuracy=np.array([info.train_accuracy[epoch] for info in infos]),
@@ -266,21 +260,23 @@ class FleetFolder(RunFiles):
       raise ValueError(f'shadow-{model:04d}: is missing')
     return info
 
-  def _arrays(
+  def _stored(
     self, plan: FleetPlan, model: int, *, epoch: int
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+  ) -> tuple[StoredArray, ...]:
+    """Returns a shadow's `pool`, `population` and, of a plan with it, `hidden`."""
     n, z, classes = len(plan.pool), len(plan.population), plan.class_count
-    name = self._npz(model).name
+    path = self._npz(model)
     try:
-      with np.load(self.path / name, allow_pickle=False) as file:
-        pool = file[array_name(epoch, 'pool')]
-        population = file[array_name(epoch, 'population')]
-        hidden = file[array_name(epoch, 'hidden')] if plan.hidden else None
-    except Exception as error:  # zipfile, zlib and NumPy each raise their own.
-      raise ValueError(f'{name}: {error}') from error
+      found = tuple(
+        StoredArray.find(path, array_name(epoch, what))
+        for what in ('pool', 'population', *['hidden'] * plan.hidden)
+      )
+    except Exception as error:  # zipfile, struct and NumPy each raise their own.
+      raise ValueError(f'{path.name}: {error}') from error
+    pool, population = found[:2]
     if pool.shape != (n, classes) or population.shape != (z, classes):
-      raise ValueError(f'{name}: shapes {pool.shape} and {population.shape}')
-    return pool, population, hidden
+      raise ValueError(f'{path.name}: shapes {pool.shape} and {population.shape}')
+    return found
 
   def _npz(self, model: int) -> pathlib.Path:
     return self.path / f'shadow-{model:04d}.npz'
