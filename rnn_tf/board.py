@@ -7,6 +7,8 @@ its end. Every scalar below a session is a metric of it, by its last value.
 """
 
 import dataclasses
+import os
+import pathlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from rnn_tf.attack_config import FLEET_ATTACKS
 from rnn_tf.attacks.results import ENTIRE
 from rnn_tf.config import MODEL_FIELDS, RunConfig
 from rnn_tf.model_config import TRAINING_OF_CLASSICAL
+from rnn_tf.run_files import naming, private_file, private_folder
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import tf
 
@@ -43,7 +46,7 @@ class Board:
   def __init__(self, folder: RunFolder):
     self._folder = folder
     self._path = folder.path / 'tensorboard'
-    self._writers: dict[str, EventFileWriter] = {}
+    self._writers: dict[str, RecordWriter] = {}
 
   def replay(self, rows: Sequence[Mapping], lines: Sequence[Mapping]) -> None:
     """Removes what is there, and writes the hyper-parameters and these epochs.
@@ -105,15 +108,32 @@ class Board:
       writer.close()
 
   def _write(self, name: str, step: int, summaries: Sequence[Summary]) -> None:
-    if name not in self._writers:
-      self._writers[name] = EventFileWriter(str(self._path / name))
-      # A TensorBoard that watches forgets the files that these take the place of.
-      restart = SessionLog(status=SessionLog.START)
-      self._writers[name].add_event(Event(wall_time=time.time(), session_log=restart))
-    for summary in summaries:
-      event = Event(wall_time=time.time(), step=step, summary=summary)
-      self._writers[name].add_event(event)
-    self._writers[name].flush()
+    with naming(self._path):
+      if name not in self._writers:
+        self._writers[name] = _writer(self._path / name)
+      writer = self._writers[name]
+      for summary in summaries:
+        event = Event(wall_time=time.time(), step=step, summary=summary)
+        writer.write(event.SerializeToString())
+      writer.flush()
+
+
+def _writer(folder: pathlib.Path) -> RecordWriter:
+  """Returns what appends to a new file of events, which its owner alone may read.
+
+  TensorBoard's own writer leaves that to the umask, and puts the machine's name into
+  the file's.
+  """
+  private_folder(folder)
+  now = time.time()
+  path = folder / f'events.out.tfevents.{now:010.0f}.{os.getpid()}'
+  private_file(path)
+  writer = RecordWriter(open(path, 'wb'))  # noqa: SIM115
+  # A TensorBoard that watches forgets the files that these take the place of.
+  restart = SessionLog(status=SessionLog.START)
+  for fields in ({'file_version': 'brain.Event:2'}, {'session_log': restart}):
+    writer.write(Event(wall_time=now, **fields).SerializeToString())
+  return writer
 
 
 def attack_figures(line: Mapping[str, Any]) -> dict[str, float]:

@@ -75,7 +75,7 @@ def write_run_pictures(
   figures.update(more_pictures or {})
   out_dir = pathlib.Path(out_dir)
   return [
-    write_file(out_dir, f'{name}.png', to_png(figure))
+    write_file(out_dir, f'{name}.png', to_png(figure), private=True)
     for name, figure in figures.items()
   ]
 
@@ -129,14 +129,22 @@ def compare(
   return Comparison(text=text, files=tuple(files), equal=equal)
 
 
-def write_file(folder: pathlib.Path, name: str, content: bytes) -> pathlib.Path:
+def write_file(
+  folder: pathlib.Path, name: str, content: bytes, *, private: bool = False
+) -> pathlib.Path:
   """Writes a file of a report and returns its path.
+
+  Args:
+    folder: created where it is missing.
+    name: of the file.
+    content: of the file.
+    private: see `write_atomically`; a comparison is made to be shown.
 
   Raises:
     UsageError: it cannot be written.
   """
   try:
-    write_atomically(folder / name, content)
+    write_atomically(folder / name, content, private=private)
   except OSError as error:
     raise UsageError(
       f'{folder / name} cannot be written ({error.strerror}): name another folder'

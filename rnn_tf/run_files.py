@@ -2,6 +2,9 @@
 
 Every file is written beside its place and renamed into it, so that a reader never
 sees half a file. Nothing that is read is unpickled; what is damaged is named.
+
+What tells of single examples (scores, ids, weights, which remember them) is for its
+owner alone, whatever the umask: files are written so unless asked otherwise.
 """
 
 import contextlib
@@ -11,38 +14,96 @@ import io
 import json
 import os
 import pathlib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
 
+from rnn_tf import untrusted
 from rnn_tf.errors import UsageError
 
 METRICS = ('epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy')
 """Columns that metrics.csv has at least."""
 
+_ODD_ROWS = (OverflowError, csv.Error)
+"""What an infinite epoch and a cell that does not end raise."""
+
+_LEFTOVER = re.compile(r'\..+\.\d+\.tmp|\.tmp\..+')
+"""Names that `write_atomically` writes to first, and `training` to weights."""
+
+_UNWRITABLE = ('Cc', 'Cs', 'Zl', 'Zp')
+"""Unicode's categories of control characters, broken ones and line breaks."""
+
+
+def private_folder(path: pathlib.Path) -> None:
+  """Creates a folder that its owner alone may enter, and those above it likewise.
+
+  A folder that is there keeps its mode: it is its owner's to say who may enter.
+  """
+  for folder in (*reversed(path.parents), path):
+    if not folder.exists():
+      folder.mkdir(mode=0o700, exist_ok=True)
+  # Raises where a file is in the way.
+  path.mkdir(mode=0o700, exist_ok=True)
+
+
+def private_file(path: pathlib.Path) -> None:
+  """Makes an empty file that its owner alone may read, in place of one that is there.
+
+  Libraries that open a file by themselves would create it as the umask says; one that
+  is there keeps its mode.
+  """
+  path.unlink(missing_ok=True)
+  os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
 
 def write_atomically(
-  path: pathlib.Path, content: bytes, *, private: bool = False
+  path: pathlib.Path, content: bytes, *, private: bool = True
 ) -> None:
   """Writes `content` to `path` by way of a temporary file in the same folder.
 
   Args:
     path: of the file.
     content: of the file.
-    private: let the owner alone read it, from its first moment on.
+    private: let the owner alone read it, from its first moment on, and enter its
+      folder, where that is missing; False lets the umask decide, for what is made to
+      be shared.
   """
-  path.parent.mkdir(parents=True, exist_ok=True)
+  if private:
+    private_folder(path.parent)
+  else:
+    path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
     mode = 0o600 if private else 0o666
-    with open(temporary, 'wb', opener=lambda *args: os.open(*args, mode)) as file:
+    # A leftover of a killed process would lend the file its mode.
+    temporary.unlink(missing_ok=True)
+    # Never through a link that somebody else has put there, to a file elsewhere.
+    own = os.O_EXCL | os.O_NOFOLLOW
+    with (
+      naming(path),
+      open(
+        temporary, 'wb', opener=lambda name, how: os.open(name, how | own, mode)
+      ) as file,
+    ):
       file.write(content)
       file.flush()
       os.fsync(file.fileno())
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+  """Lets errors of writing a file say which it is: those of a full disk do not."""
+  try:
+    yield
+  except OSError as error:
+    error.filename, error.filename2 = str(path), None
+    raise
 
 
 def check_writable(folder: pathlib.Path, *, name: str) -> None:
@@ -55,13 +116,52 @@ def check_writable(folder: pathlib.Path, *, name: str) -> None:
   Raises:
     UsageError: it cannot.
   """
+  if any(unicodedata.category(c) in _UNWRITABLE for c in str(folder)):
+    raise UsageError(f'{name}: holds a control character: name another')
   for parent in (folder, *folder.absolute().parents):
-    if parent.exists():
-      if not parent.is_dir():
-        raise UsageError(f'{name}: {parent} is a file, not a folder: name another')
-      if not os.access(parent, os.W_OK | os.X_OK):
-        raise UsageError(f'{name}: no permission to write in {parent}: name another')
-      return
+    try:
+      parent.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+      continue
+    except OSError as error:
+      raise UsageError(f'{name}: {error.strerror}: name another') from error
+    if not parent.is_dir():
+      what = 'leads to no folder' if parent.is_symlink() else 'is a file, not a folder'
+      raise UsageError(f'{name}: {parent} {what}: name another')
+    if not os.access(parent, os.W_OK | os.X_OK):
+      raise UsageError(f'{name}: no permission to write in {parent}: name another')
+    return
+
+
+def check_no_link(path: pathlib.Path, *, name: str) -> None:
+  """Makes sure that what is inside a folder of results leads nowhere else.
+
+  The folder may be a link itself, its owner's. What is inside may be somebody else's,
+  who shares the folder: through a link, files elsewhere would be written or deleted.
+
+  Args:
+    path: inside the folder; what is below it is looked at, too.
+    name: see `check_writable`.
+
+  Raises:
+    UsageError: there is a symbolic link.
+  """
+  below = (
+    pathlib.Path(folder, each)
+    for folder, *names in os.walk(path)
+    for each in (*names[0], *names[1])
+  )
+  for each in (path, *below):
+    if each.is_symlink():
+      raise UsageError(
+        f'{name}: {each} is a symbolic link, through which files elsewhere would be '
+        'changed: remove it, or put what it leads to in its place'
+      )
+
+
+def is_leftover(path: pathlib.Path) -> bool:
+  """Whether a file is one that a killed process has not renamed into its place."""
+  return bool(_LEFTOVER.fullmatch(path.name)) and not path.is_dir()
 
 
 def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
@@ -79,8 +179,8 @@ def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
     UsageError: the folder cannot be created, or is locked.
   """
   try:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = open(folder / '.lock', 'w')  # noqa: SIM115
+    private_folder(folder)
+    file = open(folder / '.lock', 'w', opener=_open_lock)  # noqa: SIM115
   except OSError as error:
     raise UsageError(f'{name}: {error.strerror}: name another') from error
   try:
@@ -91,6 +191,11 @@ def lock(folder: pathlib.Path, *, name: str, busy: str) -> IO[str]:
   return file
 
 
+def _open_lock(path: str, how: int) -> int:
+  """Opens a lock without emptying the file that it may be a link to."""
+  return os.open(path, (how & ~os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+
+
 @contextlib.contextmanager
 def held(folder: pathlib.Path, *, busy: str) -> Iterator[None]:
   """Holds the lock of a folder of results, so that no two write into it.
@@ -98,16 +203,41 @@ def held(folder: pathlib.Path, *, busy: str) -> Iterator[None]:
   What a killed process left unfinished in it is removed.
 
   Args:
-    folder: created where it is missing.
+    folder: created where it is missing; below a folder of a run, such as `attacks/`.
     busy: what to say where another process holds the lock.
 
   Raises:
     UsageError: another process holds it, or it cannot be written.
   """
+  check_no_link(folder.parent, name=str(folder))
   with lock(folder, name=str(folder), busy=busy):
-    for leftover in folder.glob('.*.tmp'):
+    for leftover in filter(is_leftover, folder.iterdir()):
       leftover.unlink()
     yield
+
+
+@contextlib.contextmanager
+def held_to_show(folder: pathlib.Path, *, busy: str) -> Iterator[None]:
+  """Holds a folder that is made to be shown, as `held` does, and leaves no lock file.
+
+  Args:
+    folder: created where it is missing, as the umask says.
+    busy: what to say where another process holds it.
+
+  Raises:
+    UsageError: another process holds it.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for leftover in filter(is_leftover, folder.iterdir()):
+      leftover.unlink()
+    yield
+  except BlockingIOError:
+    raise UsageError(f'{folder}: {busy}') from None
+  finally:
+    os.close(descriptor)
 
 
 def differences(old: Any, new: Any, *, name: str = '') -> list[str]:
@@ -137,7 +267,7 @@ class RunFiles:
   def read_json(self, name: str) -> Any:
     """Returns the content of a JSON file of the run."""
     try:
-      return json.loads((self.path / name).read_text(encoding='utf-8'))
+      return untrusted.read_json(self.path / name)
     except FileNotFoundError:
       raise UsageError(
         f'{self}: has no {name}: not a run, or not one that got so far'
@@ -150,15 +280,18 @@ class RunFiles:
     text = json.dumps(value, indent=2, allow_nan=False) + '\n'
     self.write(name, text.encode())
 
-  def write(self, name: str, content: bytes, *, private: bool = False) -> None:
+  def write(self, name: str, content: bytes, *, private: bool = True) -> None:
     """Writes a file of the run, see `write_atomically`."""
+    for folder in (self.path / name).relative_to(self.path).parents:
+      if (self.path / folder).is_symlink() and folder.name:
+        check_no_link(self.path / folder, name=str(self))
     write_atomically(self.path / name, content, private=private)
 
   def write_npz(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays as a compressed npz that only the owner may read."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    self.write(name, buffer.getvalue(), private=True)
+    self.write(name, buffer.getvalue())
 
   def read_npz(self, name: str, *, needs: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """Returns the arrays of an npz file; nothing in it is unpickled.
@@ -168,15 +301,14 @@ class RunFiles:
         is in `needs`.
     """
     try:
-      with np.load(self.path / name, allow_pickle=False) as arrays:
-        found = dict(arrays)
+      found = untrusted.read_npz(self.path / name)
       missing = [need for need in needs if need not in found]
       if missing:
         raise ValueError(f'no array {missing[0]}')
       return found
     except FileNotFoundError:
       raise UsageError(f'{self}: has no {name}') from None
-    except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+    except (OSError, ValueError) as error:
       raise UsageError(f'{self}/{name} is damaged: {error}') from error
 
   def read_rows(self) -> list[dict[str, float]]:
@@ -189,14 +321,14 @@ class RunFiles:
     if not path.exists():
       return []
     try:
-      with open(path, newline='', encoding='utf-8') as file:
-        rows = [
-          {key: float(value) for key, value in row.items()}
-          for row in csv.DictReader(file)
-        ]
+      lines = io.StringIO(untrusted.read_text(path), newline='')
+      rows = [
+        {key: float(value) for key, value in row.items()}
+        for row in csv.DictReader(lines)
+      ]
       epochs = [int(row['epoch']) for row in rows]
       missing = [name for name in METRICS for row in rows[:1] if name not in row]
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, *_ODD_ROWS) as error:
       raise self.damaged(path, error) from error
     if missing:
       raise self.damaged(path, f'no column {missing[0]}')
@@ -232,13 +364,13 @@ class RunFiles:
       return []
     lines = []
     try:
-      texts = path.read_text(encoding='utf-8').splitlines()
+      texts = untrusted.read_text(path).splitlines()
       for number, text in enumerate(texts, start=1):
-        line = json.loads(text)
+        line = untrusted.parse_json(text)
         if not isinstance(line, dict) or not {'epoch', 'attack', 'slice'} <= set(line):
           raise ValueError(f'line {number} is no attack result')
         lines.append(line)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
       raise self.damaged(path, error) from error
     return lines
 

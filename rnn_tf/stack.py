@@ -7,6 +7,8 @@ module therefore
 * sets TF Privacy's own switch `sys.skip_tf_privacy_import`, so that submodules
   can be imported by their full path without the package's `__init__`,
 * gives scikit-learn back the name `sklearn.utils.parallel_backend`.
+It also keeps `urllib3`, which TensorFlow imports, from opening a socket to see whether
+the machine has IPv6: nothing here opens one, but to download a data set.
 Everything else in the project imports `tf` and `keras` from here, and TF
 Privacy through `tf_privacy`.
 """
@@ -14,6 +16,7 @@ Privacy through `tf_privacy`.
 import contextlib
 import importlib
 import os
+import socket
 import sys
 import tempfile
 import types
@@ -22,6 +25,24 @@ from collections.abc import Iterator
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 sys.skip_tf_privacy_import = True
+
+
+def _import_urllib3() -> None:
+  """Imports urllib3 without its look for IPv6, which binds a socket.
+
+  It then takes what Python was built with: where the machine has no IPv6, a download
+  turns from such an address to the next one.
+  """
+  built_with = socket.has_ipv6
+  socket.has_ipv6 = False
+  try:
+    from urllib3.util import connection
+  finally:
+    socket.has_ipv6 = built_with
+  connection.HAS_IPV6 = built_with
+
+
+_import_urllib3()
 
 
 @contextlib.contextmanager

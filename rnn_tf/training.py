@@ -5,16 +5,19 @@ checkpoint after each epoch holds weights, optimizer and epoch number: what
 follows a restart is what would have followed without it.
 """
 
+import contextlib
 import dataclasses
 import pathlib
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from rnn_tf.config import TrainingConfig
 from rnn_tf.dp import sampling
 from rnn_tf.errors import UsageError
+from rnn_tf.run_files import private_file, private_folder
 from rnn_tf.stack import keras, tf
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = {
@@ -185,14 +188,20 @@ class Checkpoints:
     self._model = model
     self._weights = path / 'weights'
     self._epoch = tf.Variable(0, dtype=tf.int64)
-    self._manager = tf.train.CheckpointManager(
-      # The variables, not the model: what an engine keeps beside them is no state.
-      tf.train.Checkpoint(
-        variables=list(model.variables), optimizer=model.optimizer, epoch=self._epoch
-      ),
-      str(path / 'checkpoint'),
-      max_to_keep=1,
+    # TensorFlow creates its files, and folders that are missing, as the umask says.
+    private_folder(path / 'checkpoint')
+    # The variables, not the model: what an engine keeps beside them is no state.
+    kept = tf.train.Checkpoint(
+      variables=list(model.variables), optimizer=model.optimizer, epoch=self._epoch
     )
+    try:
+      self._manager = tf.train.CheckpointManager(
+        kept, str(path / 'checkpoint'), max_to_keep=1
+      )
+    except _UNREADABLE as error:
+      raise UsageError(
+        f'{path}/checkpoint/checkpoint: damaged: --overwrite starts again'
+      ) from error
 
   def restore(self) -> int:
     """Restores the last checkpoint and returns its epoch; 0 where there is none.
@@ -229,7 +238,10 @@ class Checkpoints:
     if epoch == best_epoch:
       self._save_weights(self._best(epoch))
     self._epoch.assign(epoch)
-    self._manager.save(checkpoint_number=epoch)
+    with _written(pathlib.Path(self._manager.directory)):
+      self._manager.save(checkpoint_number=epoch)
+    for path in pathlib.Path(self._manager.directory).iterdir():
+      path.chmod(0o600)
     for path in self._weights.glob('epoch-*'):
       if path != self._best(best_epoch):
         path.unlink()
@@ -258,13 +270,30 @@ class Checkpoints:
     return self._weights / f'epoch-{epoch:04d}.weights.h5'
 
   def _save_weights(self, path: pathlib.Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     temporary = path.with_name(f'.tmp.{path.name}')
-    # Keras writes the running metrics too, of which the epoch's log has been made:
-    # the exact training loss of a private run must not leave with its weights.
-    self._model.reset_metrics()
-    self._model.save_weights(temporary)
+    private_file(temporary)
+    # The layers alone, as a run that is resumed after its last epoch writes them too:
+    # where it has trained, Keras would add the running metrics, of which the epoch's
+    # log was made (a private run's exact training loss must not leave with weights).
+    with _written(path):
+      keras.Model(self._model.inputs, self._model.outputs).save_weights(temporary)
     temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _written(path: pathlib.Path) -> Iterator[None]:
+  """Says which file it is where TensorFlow or HDF5 cannot write, each in its way."""
+  try:
+    yield
+  except (OSError, RuntimeError, tf.errors.OpError) as error:
+    # HDF5 begins with what it did, and has the reason further down.
+    reason = re.search(r"error message = '(.+?)'", str(error))
+    first_line = reason[1] if reason else str(error).splitlines()[0]
+    raise UsageError(
+      f'{path}: cannot be written ({first_line}): make room; what is finished is kept, '
+      'the same command goes on'
+    ) from error
 
 
 def _build_optimizer(model: keras.Model) -> None:
@@ -287,8 +316,8 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
     raise UsageError(
       f'{path}: no such file: train the run to its end, or anew with --overwrite'
     ) from None
-  except (OSError, ValueError, KeyError) as error:
-    first_line = str(error).splitlines()[0]
+  except Exception as error:  # HDF5 and Keras each raise their own.
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
     raise UsageError(
       f'{path}: damaged, or of another network ({first_line})'
     ) from error

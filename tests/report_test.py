@@ -91,8 +91,8 @@ class ReportTest(fake_runs.RunsCase):
     (('--run=x', '--verify', '--max_advantage=0.1'), '--max_advantage=0.1 has no'),
     (('--run=x', '--max_advantage=0'), 'must be above 0 and at most 1'),
     (('--run=x', '--max_advantage=nan'), 'must be above 0 and at most 1'),
-    (('--run=nowhere',), 'nowhere: no such folder'),
-    (('--run=nowhere', '--verify'), 'nowhere: no such folder'),
+    (('--run=nowhere',), '--run=nowhere: no run there'),
+    (('--run=nowhere', '--verify'), '--run=nowhere: no run there'),
   )
   def test_a_request_that_cannot_be_met_is_one_line(self, flags, line):
     code, out, err = self.call(*flags)

@@ -14,6 +14,7 @@ from rnn_tf.pages import (
   attack_comparison_blocks,
   comparison_blocks,
   deletion_blocks,
+  disclosure,
   matched_blocks,
   run_page,
 )
@@ -90,11 +91,15 @@ def page(
     f'{name}: not shown: {line}' for name, e in parts.items() for line in e.unread
   ]
   verdict = comparison_blocks.headline(records, attacks)
+  names = dict.fromkeys(name for run in records for name in run.data.class_names)
+  disclosed = disclosure.section(
+    (*found, last), examples='training examples', class_names=[*names], private=False
+  )
   return blocks.Page(
     title=f'{len(records)} runs compared' if len(records) > 1 else records[0].name,
     subtitle=', '.join(groups) + (f'. {note}' if note else ''),
     verdict=_with_points(verdict, [*map(plain, unread), *_folded(parts)]),
-    sections=(*found, last),
+    sections=(*found, last, disclosed),
     settings={'kind': 'comparison', 'max_advantage': max_advantage},
     version=rnn_tf.__version__,
   )

@@ -10,6 +10,7 @@ from rnn_tf.attacks.intervals import clopper_pearson
 from rnn_tf.inference import Predictions
 from rnn_tf.page import blocks
 from rnn_tf.page.render import render
+from rnn_tf.pages import disclosure
 
 PAGE = 'report.html'
 
@@ -55,12 +56,19 @@ def page(
       blocks=(blocks.Code(title='Command', text=command),),
     ),
   )
+  disclosed = disclosure.section(
+    sections,
+    examples='test images',
+    class_names=answers.class_names,
+    private=True,
+    without_ids='`--num_examples=1` names and shows the fewest.',
+  )
   return render(
     blocks.Page(
       title=f'{run}: predictions',
       subtitle=f'{weights} weights, {total:,} test images',
       verdict=_verdict(answers, report),
-      sections=sections,
+      sections=(*sections, disclosed),
       settings={'kind': 'inference'},
       version=rnn_tf.__version__,
     )

@@ -26,6 +26,7 @@ from rnn_tf.page.render import render
 from rnn_tf.pages import (
   attack_blocks,
   deletion_blocks,
+  disclosure,
   run_blocks,
   run_sections,
   run_verdict,
@@ -33,6 +34,7 @@ from rnn_tf.pages import (
 from rnn_tf.pages.run_lines import plain
 from rnn_tf.records import RunRecord, load_run
 from rnn_tf.runs import RunFolder
+from rnn_tf.untrusted import read_text
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -44,6 +46,16 @@ MAX_ADVANTAGE = 0.1
 _LAST_ONLY = (
   'Which epoch to stop at goes by the attacks that were made while training: those '
   'with shadow models below know the last epoch alone.'
+)
+
+_WITHOUT_IDS = (
+  'No flag leaves the ids out; `python -m rnn_tf.report --runs=RUN --report_dir=DIR` '
+  'makes a page of the same run that names no example.'
+)
+_WITHOUT_IMAGES = (
+  '`--embed_images` asked for the images: without `exposed_images.npz` in the folder '
+  'of the run, and in those in its `attacks/`, `python -m rnn_tf.report --run=RUN` '
+  'writes the page without them.'
 )
 
 MOST_AUDITS = 4
@@ -67,8 +79,7 @@ def write(folder: RunFolder, *, max_advantage: float | None = None) -> pathlib.P
   parts = parts_of(record)
   text = render(page(record, parts, max_advantage=max_advantage))
   try:
-    # With training images in it, it is for the owner alone, as they are.
-    folder.write(PAGE, text.encode(), private=bool(parts.images))
+    folder.write(PAGE, text.encode())
   except OSError as error:
     raise UsageError(
       f'{folder}/{PAGE} cannot be written ({error.strerror}): the results are kept; '
@@ -80,8 +91,8 @@ def write(folder: RunFolder, *, max_advantage: float | None = None) -> pathlib.P
 def _earlier(folder: RunFolder) -> float:
   """Returns what the page that is there was made with."""
   try:
-    return limit_of(figures.read((folder.path / PAGE).read_text(encoding='utf-8')))
-  except (OSError, UnicodeDecodeError, UsageError):
+    return limit_of(figures.read(read_text(folder.path / PAGE)))
+  except (OSError, ValueError, UsageError):
     return MAX_ADVANTAGE
 
 
@@ -182,12 +193,20 @@ def page(record: RunRecord, parts: Parts, *, max_advantage: float) -> blocks.Pag
     *deletion_blocks.sections(parts.deletions[:MOST_AUDITS], base=''),
     run_sections.made(record, commands),
   ]
+  disclosed = disclosure.section(
+    sections,
+    examples='training examples',
+    class_names=record.data.class_names,
+    private=True,
+    without_ids=_WITHOUT_IDS,
+    without_images=_WITHOUT_IMAGES,
+  )
   return blocks.Page(
     title=f'{record.name}: what it gives away',
     subtitle=f'{record.config.model.label()}, {record.parameters:,} parameters, on '
     f'{record.data.name} {record.data.version}: {run_blocks.sizes(record)}',
     verdict=run_verdict.verdict(record, parts.attacks, points=points),
-    sections=tuple(sections),
+    sections=(*sections, disclosed),
     settings={
       'kind': 'run',
       'run': record.name,

@@ -176,6 +176,11 @@ class ShardedFolder(RunFiles):
       *(self._outputs(number, shard) for number, shard in enumerate(shards)),
       strict=True,
     )
+    if len({array.shape for array in pools}) + len({x.shape for x in tests}) > 2:
+      raise UsageError(
+        f'{self}: its shards say something of different examples: delete the folder, '
+        'and the same command trains it again'
+      )
     return np.stack(pools), np.stack(tests)
 
   def _outputs(
@@ -190,7 +195,7 @@ class ShardedFolder(RunFiles):
       if hashlib.sha256(content).hexdigest() != shard['outputs']:
         raise ValueError('is not what this model was made with')
       arrays = untrusted.read_npz(content)
-      return arrays['pool'], arrays['test']
+      return tuple(untrusted.check_logits(arrays[name]) for name in ('pool', 'test'))
     except (OSError, KeyError, ValueError) as error:
       raise UsageError(
         f'{path}: {error}: delete the folder {self}, and the same command trains it '
@@ -201,6 +206,10 @@ class ShardedFolder(RunFiles):
 def _is_shard(entry: Any) -> bool:
   """Whether an entry of result.json says where a shard's outputs are."""
   names = ('folder', 'outputs')
-  return isinstance(entry, dict) and all(
-    isinstance(entry.get(name), str) for name in names
-  )
+  if not isinstance(entry, dict):
+    return False
+  if not all(isinstance(entry.get(name), str) for name in names):
+    return False
+  # It is looked for beside this folder, and nowhere else.
+  folder = entry['folder']
+  return folder == pathlib.PurePath(folder).name and folder.isprintable()
