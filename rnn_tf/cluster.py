@@ -57,6 +57,22 @@ class _Task:
   node: str = ''
 
 
+def check(options: ClusterOptions) -> None:
+  """Makes sure that there is a cluster to connect with, without connecting.
+
+  Args:
+    options: of a command; whichever strategy they name.
+
+  Raises:
+    UsageError: Ray is wanted and not installed, or nobody answers at the address.
+  """
+  if options.strategy != 'ray':
+    return
+  _ray()
+  if ':' in options.address:
+    _check_answers(options.address)
+
+
 @contextlib.contextmanager
 def connect(options: ClusterOptions) -> Iterator['Machines']:
   """Connects this process with a cluster, and yields its machines.
@@ -68,6 +84,7 @@ def connect(options: ClusterOptions) -> Iterator['Machines']:
     UsageError: Ray is not installed, no cluster answers, or no machine of it is large
       enough.
   """
+  check(options)
   ray = _ray()
   _start(ray, options)
   try:
@@ -106,8 +123,6 @@ def _start(ray: types.ModuleType, options: ClusterOptions) -> None:
     settings |= {'num_cpus': engines.cores()}
   else:
     settings['address'] = address
-  if ':' in address:
-    _check_answers(address)
   try:
     ray.init(**settings)
   except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:

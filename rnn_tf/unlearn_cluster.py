@@ -91,7 +91,7 @@ def _make(wave: Sequence[Job], machines: Machines, shared: Mapping[str, Any]) ->
       else:
         runs[number] = _run(job, stack)
         sent.append((number, runs[number]))
-    LOG.info('%d models of %d versions to train', len(sent), len(wave))
+    LOG.info('tasks to train: %d, for models: %d', len(sent), len(wave))
     results = machines.side_by_side(_work, sent, shared, name=_namer(wave))
     for done, (number, result) in enumerate(results, start=1):
       model = wave[number].model

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from rnn_tf import (
+  cluster,
   deletion_page,
   deletion_records,
   run_data,
@@ -76,6 +77,7 @@ def prepare(request: Request) -> Prepared:
     UsageError: the request cannot be met.
   """
   plans.check_parent(request.run, request.deletion)
+  cluster.check(request.options.cluster)
   engine, _ = run_start.begun_with(request.run)
   unlearn_models.set_up(request.run.config(), engine=engine)
   data = run_data.load(request.run, request.source)

@@ -1,6 +1,7 @@
 """Work on a real Ray of two machines; what is worked on is nothing, to be quick."""
 
 import os
+import pathlib
 import socket
 import sys
 
@@ -9,7 +10,9 @@ from absl.testing import absltest, parameterized
 
 from rnn_tf import cluster, cluster_task
 from rnn_tf.errors import UsageError
+from rnn_tf.fleets import fleet as fleets
 from rnn_tf.options.cluster import ClusterOptions
+from rnn_tf.options.fleet import FleetOptions
 from tests import ray_cluster
 from tests.fleets import small_fleets
 
@@ -233,6 +236,16 @@ class NoClusterTest(parameterized.TestCase):
       taken.bind(('127.0.0.1', 0))
       address = f'127.0.0.1:{taken.getsockname()[1]}'
       self.refused(address, f'--ray_address={address}: no cluster answers there')
+
+  def test_fleet_for_no_cluster_is_not_begun(self):
+    path = pathlib.Path(self.create_tempdir().full_path) / 'fleet'
+    with socket.socket() as taken:
+      taken.bind(('127.0.0.1', 0))
+      address = f'127.0.0.1:{taken.getsockname()[1]}'
+      options = FleetOptions(cluster=_options(address), fleet_dir=str(path))
+      with self.assertRaisesRegex(UsageError, 'no cluster answers there'):
+        fleets.folder_of(small_fleets.plan(), options)
+    self.assertFalse(path.exists())
 
   def test_ray_that_is_not_installed_is_named(self):
     with absltest.mock.patch.dict(sys.modules, ray=None):

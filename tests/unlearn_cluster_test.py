@@ -136,7 +136,7 @@ class UnlearnClusterTest(absltest.TestCase):
     self.assertTrue((folder / 'half-s0-retrain-uniform-5pct/result.json').exists())
     self.assertFalse((folder / 'half-s0-twin-uniform-5pct/result.json').exists())
     _, err = self.call(unlearn, *arguments)
-    self.assertIn('1 models of 1 versions to train', err)
+    self.assertIn('tasks to train: 1, for models: 1', err)
 
 
 if __name__ == '__main__':

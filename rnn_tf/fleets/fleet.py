@@ -5,6 +5,7 @@ import functools
 import pathlib
 from collections.abc import Callable
 
+from rnn_tf import cluster
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.fleets import training
 from rnn_tf.fleets.folder import FleetFolder, ShadowInfo
@@ -36,11 +37,13 @@ def folder_of(plan: FleetPlan, options: FleetOptions) -> FleetFolder:
   """Returns the folder of a fleet, checked, nothing written.
 
   Raises:
-    UsageError: see `FleetFolder.check`; or the way to train cannot train them.
+    UsageError: see `FleetFolder.check` and `cluster.check`; or the way to train cannot
+      train them.
   """
   folder = FleetFolder(options.fleet_dir or pathlib.Path('fleets') / plan.name())
   folder.check(plan)
   training.choose(options.cluster.strategy, plan, count=len(plan.members))
+  cluster.check(options.cluster)
   return folder
 
 
