@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from rnn_tf.errors import UsageError, check_at_least, check_choice, check_positive
+from rnn_tf.errors import UsageError, check_choice, check_count, check_positive
 
 PER_EXAMPLE_ATTACKS = ('lira', 'lira_offline', 'rmia', 'rmia_offline')
 """Attacks that compare a model with shadow models with and without the example."""
@@ -26,6 +26,8 @@ ATTACK_MODELS = ('fc', 'lr', 'rf', 'gb')
 ATTACK_FEATURES = ('posteriors', 'sorted', 'logits', 'loss', 'hidden')
 
 LIRA_VARIANCES = ('auto', 'fixed', 'per_example')
+
+MOST_SHADOWS = 10_000
 
 FIXED_BELOW = 64
 """Shadow models below which LiRA pools the variance (Carlini et al. 2022, VI-C)."""
@@ -57,9 +59,9 @@ class ReportConfig:
       check_choice('attacks', attack, ATTACKS)
     if len(set(self.attacks)) != len(self.attacks):
       raise UsageError(f'--attacks={",".join(self.attacks)}: names one attack twice')
-    check_at_least('epochs_per_report', self.epochs_per_report, 1)
+    check_count('epochs_per_report', self.epochs_per_report)
     if self.report_members is not None:
-      check_at_least('report_members', self.report_members, 1)
+      check_count('report_members', self.report_members)
     check_choice('attack_engine', self.attack_engine, ATTACK_ENGINES)
 
 
@@ -89,9 +91,10 @@ class FleetConfig:
         f'--num_shadows={self.num_shadows}: one shadow has nobody to be compared with; '
         'must be at least 2'
       )
+    check_count('num_shadows', self.num_shadows, 2, most=MOST_SHADOWS)
     check_choice('shadow_split', self.shadow_split, SHADOW_SPLITS)
     if self.shadow_train_size is not None:
-      check_at_least('shadow_train_size', self.shadow_train_size, 2)
+      check_count('shadow_train_size', self.shadow_train_size, 2)
       if self.shadow_split == 'half':
         raise UsageError(
           f'--shadow_train_size={self.shadow_train_size}: has no effect with '
@@ -161,9 +164,9 @@ class AttackConfig:
       raise UsageError(
         f'--attack_features={",".join(self.attack_features)}: names one twice'
       )
-    check_at_least('attack_epochs', self.attack_epochs, 1)
+    check_count('attack_epochs', self.attack_epochs)
     if self.shadow_test_size is not None:
-      check_at_least('shadow_test_size', self.shadow_test_size, 2)
+      check_count('shadow_test_size', self.shadow_test_size, 2)
     check_choice('lira_variance', self.lira_variance, LIRA_VARIANCES)
     check_positive('rmia_gamma', self.rmia_gamma)
     if not (0 <= self.rmia_offline_a <= 1 and math.isfinite(self.rmia_offline_a)):

@@ -23,11 +23,13 @@ from rnn_tf.errors import (
   UsageError,
   check_at_least,
   check_choice,
+  check_count,
   check_positive,
 )
 from rnn_tf.model_config import MODEL_FIELDS, TRAINING_OF_CLASSICAL, ModelConfig
 from rnn_tf.model_config import SEQUENCES as SEQUENCES
 from rnn_tf.privacy_config import PrivacyConfig
+from rnn_tf.typed_json import read_typed
 
 DATASETS = (
   'digits',
@@ -49,6 +51,8 @@ OPTIMIZERS = ('adam', 'adagrad', 'rmsprop', 'sgd')
 RECURRENT_KERNELS = ('auto', 'keras', 'split')
 
 NONMEMBERS = ('test', 'holdout')
+
+MOST_EPOCHS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,9 +88,9 @@ class DataConfig:
         f'{self.train_fraction} are two ways to say one thing: give one of them'
       )
     if self.train_size is not None:
-      check_at_least('train_size', self.train_size, 1)
+      check_count('train_size', self.train_size)
     if self.test_size is not None:
-      check_at_least('test_size', self.test_size, 1)
+      check_count('test_size', self.test_size)
     if self.train_fraction is not None and not 0 < self.train_fraction <= 1:
       raise UsageError(
         f'--train_fraction={self.train_fraction}: must be above 0 and at most 1'
@@ -130,8 +134,8 @@ class TrainingConfig:
   recurrent_kernel: str = 'auto'
 
   def __post_init__(self):
-    check_at_least('epochs', self.epochs, 1)
-    check_at_least('batch_size', self.batch_size, 1)
+    check_count('epochs', self.epochs, most=MOST_EPOCHS)
+    check_count('batch_size', self.batch_size)
     check_choice('optimizer', self.optimizer, OPTIMIZERS)
     check_positive('learning_rate', self.learning_rate)
     check_choice('learning_rate_decay', self.learning_rate_decay, LEARNING_RATE_DECAYS)
@@ -281,9 +285,11 @@ def from_json(cls: type, values: Mapping[str, Any]) -> Any:
   """Rebuilds a config of type `cls` from what `to_json` returned.
 
   Raises:
-    UsageError: a value is not allowed, or a field is unknown: the folder was
-      written by another version, or edited.
+    UsageError: a value is not allowed or of another type, or a field is unknown: the
+      folder was written by another version, or edited.
   """
+  if not isinstance(values, Mapping):
+    raise UsageError(f'{cls.__name__} is {values!r}')
   hints = typing.get_type_hints(cls)
   unknown = sorted(set(values) - set(hints))
   if unknown:
@@ -295,10 +301,17 @@ def from_json(cls: type, values: Mapping[str, Any]) -> Any:
   for name, value in values.items():
     if dataclasses.is_dataclass(hints[name]):
       value = from_json(hints[name], value)
-    elif isinstance(value, list):
-      value = tuple(value)
+    else:
+      value = _typed(hints[name], value, where=name)
     kwargs[name] = value
   return cls(**kwargs)
+
+
+def _typed(hint: Any, value: Any, *, where: str) -> Any:
+  try:
+    return read_typed(hint, value, where=where, allows=lambda name, number: True)
+  except ValueError as error:
+    raise UsageError(str(error)) from error
 
 
 def differences(old: Any, new: Any) -> list[str]:

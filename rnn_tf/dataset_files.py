@@ -173,6 +173,21 @@ def _check_features(builder: Builder) -> None:
       f'features image (Image) and label (ClassLabel), has {listed or features}; '
       f'known to work: {", ".join(DATASETS)}'
     )
+  _check_classes(builder.name, found['label'])
+
+
+def _check_classes(name: str, label: tfds.features.ClassLabel) -> None:
+  """Refuses what a finished run could not be read with."""
+  if label.num_classes is not None and label.num_classes < 2:
+    raise UsageError(
+      f'--dataset={name}: has one class, which leaves nothing to classify: name another'
+    )
+  for each in label.names or ():
+    if not each.isprintable() or label.names.count(each) > 1:
+      raise UsageError(
+        f'--dataset={name}: the name of its class {each!r} is there twice, or holds a '
+        'control character: name another'
+      )
 
 
 def _check_splits(builder: Builder) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rnn_tf.errors import UsageError, check_at_least, check_choice
+from rnn_tf.errors import UsageError, check_at_least, check_choice, check_count
 
 FINETUNE = 'finetune'
 
@@ -81,7 +81,7 @@ class ForgetConfig:
     if self.forget_ids and self.forget_class is not None:
       raise UsageError('--forget_ids and --forget_class: give one of them')
     if self.forget_class is not None:
-      check_at_least('forget_class', self.forget_class, 0)
+      check_count('forget_class', self.forget_class, 0)
     if not self.fractions:
       raise UsageError('--fractions is empty: give shares such as 0.05,0.10')
     for fraction in self.fractions:
@@ -93,7 +93,7 @@ class ForgetConfig:
     if len(set(map(percent, self.fractions))) != len(self.fractions):
       text = ','.join(map(str, self.fractions))
       raise UsageError(f'--fractions={text}: names one of them twice')
-    check_at_least('num_groups', self.num_groups, 1)
+    check_count('num_groups', self.num_groups)
     check_at_least('deletion_seed', self.deletion_seed, 0)
 
 
@@ -113,8 +113,8 @@ class ShardConfig:
   aggregation: str = 'mean'
 
   def __post_init__(self):
-    check_at_least('num_shards', self.num_shards, 2)
-    check_at_least('num_slices', self.num_slices, 1)
+    check_count('num_shards', self.num_shards, 2)
+    check_count('num_slices', self.num_slices)
     check_choice('aggregation', self.aggregation, AGGREGATIONS)
 
   def label(self) -> str:
@@ -144,7 +144,7 @@ class DeletionConfig:
   def __post_init__(self):
     _check_names('method', self.methods, METHODS)
     if self.finetune_epochs is not None:
-      check_at_least('finetune_epochs', self.finetune_epochs, 1)
+      check_count('finetune_epochs', self.finetune_epochs)
     if len(set(self.seeds)) != len(self.seeds):
       text = ','.join(map(str, self.seeds))
       raise UsageError(f'--seeds={text}: names one seed twice')

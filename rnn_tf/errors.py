@@ -12,6 +12,23 @@ class UsageError(Exception):
   """
 
 
+_LONGEST = 2000
+"""Characters of a message that are shown at most."""
+
+
+def one_line(text: str) -> str:
+  """Returns a text that a terminal shows in one line, whatever it quotes.
+
+  Line breaks, control characters and what turns the direction of writing are escaped;
+  of a text that is too long the middle is left out.
+  """
+  if len(text) > _LONGEST:
+    text = f'{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}'
+  return ''.join(
+    c if c.isprintable() else c.encode('unicode_escape').decode() for c in text
+  )
+
+
 def closest_match(value: str, allowed: Iterable[str]) -> str:
   """Returns ` (did you mean X?)`, or nothing where no name comes close."""
   matches = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)
@@ -28,6 +45,17 @@ def check_choice(flag: str, value: str, allowed: Iterable[str]) -> None:
     )
 
 
+MOST = 2**31 - 1
+"""What anything can be counted to: 32 bits, as in TensorFlow and TFDS."""
+
+
+def check_count(flag: str, value: int, minimum: int = 1, *, most: int = MOST) -> None:
+  """Raises UsageError unless `minimum` <= `value` <= `most`."""
+  check_at_least(flag, value, minimum)
+  if value > most:
+    raise UsageError(f'--{flag}={value}: must be at most {most}')
+
+
 def check_at_least(flag: str, value: int | float, minimum: int | float) -> None:
   """Raises UsageError unless `value` >= `minimum` (NaN is refused too)."""
   if not value >= minimum:
@@ -35,6 +63,9 @@ def check_at_least(flag: str, value: int | float, minimum: int | float) -> None:
 
 
 def check_positive(flag: str, value: int | float) -> None:
-  """Raises UsageError unless 0 < `value` < infinity (NaN is refused too)."""
+  """Raises UsageError unless `value` is a positive number that 32-bit floats have."""
   if not 0 < value < float('inf'):
     raise UsageError(f'--{flag}={value}: must be a positive, finite number')
+  # Beyond, 32-bit floats make 0 or infinity of it, or of its products.
+  if not 1e-30 <= value <= 1e30:
+    raise UsageError(f'--{flag}={value}: must be at least 1e-30 and at most 1e30')

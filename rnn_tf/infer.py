@@ -11,7 +11,7 @@ from rnn_tf import launch
 from rnn_tf.errors import UsageError
 from rnn_tf.options import inference as inference_options
 from rnn_tf.options import source, target
-from rnn_tf.run_files import write_atomically
+from rnn_tf.run_files import check_writable, write_atomically
 from rnn_tf.runs import RunFolder, finished_run
 
 OPTIONS = (target, inference_options, source)
@@ -27,6 +27,7 @@ def main() -> None:
   from rnn_tf.pages import inference_page
   from rnn_tf.plot_style import to_png
 
+  check_writable(out, name=f'--output_dir={out}')
   replacing.check(out, kind='inference', flag=f'--output_dir={out}')
   if options.show:
     inference.check_screen(str(out / 'examples.png'))

@@ -8,6 +8,7 @@ scores say.
 """
 
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -20,9 +21,16 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from rnn_tf.config import TrainingConfig
-from rnn_tf.errors import UsageError, closest_match
+from rnn_tf.errors import UsageError, closest_match, one_line
+from rnn_tf.flag_files import expanded
 
 LOG = logging.getLogger('rnn_tf')
+
+_LONGEST_NAME = 100
+"""Characters of a flag's name; absl looks for similar ones by a recursion in each."""
+
+_UNWRITABLE = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS)
+"""Of errors, those that a disk makes, and no program."""
 
 
 def run(
@@ -55,7 +63,7 @@ def run(
     sys.stdout.flush()
     return code
   except UsageError as error:
-    print(f'{command}: {error}', file=sys.stderr)
+    print(one_line(f'{command}: {error}'), file=sys.stderr)
     return 2
   except BrokenPipeError:
     # Whoever reads has seen enough, as of `... | head`: nothing more is to be said.
@@ -64,6 +72,20 @@ def run(
   except KeyboardInterrupt:
     print(interrupted, file=sys.stderr)
     return 130
+  except OSError as error:
+    if error.errno not in _UNWRITABLE:
+      raise
+    print(one_line(f'{command}: {_unwritten(error)}'), file=sys.stderr)
+    return 2
+
+
+def _unwritten(error: OSError) -> str:
+  """Says what a disk that is full or read-only has stopped, and what helps."""
+  name = os.fsdecode(error.filename) if error.filename else 'a file of the results'
+  return (
+    f'{name}: cannot be written ({error.strerror}): make room, or name a folder where '
+    'there is; what is finished is kept, the same command goes on'
+  )
 
 
 def _log_to_stderr() -> None:
@@ -76,6 +98,9 @@ def _log_to_stderr() -> None:
 
 def _parse(argv: list[str]) -> None:
   """Parses `argv` into absl's flags; every error becomes a UsageError."""
+  argv = [*argv[:1], *expanded(argv[1:])]
+  for argument in argv[1:]:
+    _check_text(argument)
   try:
     rest = flags.FLAGS(argv)
   except flags.UnrecognizedFlagError as error:
@@ -92,11 +117,25 @@ def _parse(argv: list[str]) -> None:
     raise UsageError(f'{rest[1]!r} is not a flag: flags look like --name=value')
 
 
+def _check_text(argument: str) -> None:
+  """Refuses names that are no flag's, and values that no file in UTF-8 can hold."""
+  flag = argument.partition('=')[0]
+  if len(flag) > _LONGEST_NAME:
+    raise UsageError(f'{flag[:_LONGEST_NAME]}...: no flag has so long a name')
+  if '\0' in argument:
+    raise UsageError(f'{flag}: holds a NUL character: leave it out')
+  try:
+    argument.encode()
+  except UnicodeEncodeError:
+    raise UsageError(f'{flag}: is not in UTF-8: give another value') from None
+
+
 def _illegal_value(message: str) -> str:
   """Says what a flag allows, in place of what Python's int() said."""
   match = re.match(r'flag --(\w+)=(.*?): ', message, re.DOTALL)
   if match and match[1] in flags.FLAGS:
-    allowed = flags.FLAGS[match[1]].parser.syntactic_help or 'another value'
+    flag = flags.FLAGS[match[1]]
+    allowed = 'true or false' if flag.boolean else flag.parser.syntactic_help
     return f'--{match[1]}={match[2]}: must be {allowed}'
   return ' '.join(message.split())
 

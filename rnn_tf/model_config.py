@@ -7,7 +7,7 @@ once and know nothing of epochs, batches and gradients.
 import dataclasses
 from collections.abc import Mapping
 
-from rnn_tf.errors import UsageError, check_at_least, check_choice
+from rnn_tf.errors import MOST, UsageError, check_choice, check_count
 
 SEQUENCES = ('rows', 'columns', 'channels', 'pixels')
 
@@ -34,6 +34,16 @@ CLASSICAL: Mapping[str, tuple[str, ...]] = {
 
 MODEL_FIELDS: Mapping[str, tuple[str, ...]] = {**NETWORKS, **CLASSICAL}
 """Model name -> the fields that have an effect on it."""
+
+_MOST: Mapping[str, int] = {
+  'hidden_size': 65_536,
+  'num_layers': 1_000,
+  'num_conv': 100,
+  'min_samples_leaf': MOST,
+  'num_trees': 100_000,
+  'num_clusters': MOST,
+}
+"""Field -> the largest number that can be tried, if not had: 65,536 units are 64 GB."""
 
 TRAINING_OF_CLASSICAL = ('epochs', 'seed', 'deterministic')
 """Fields of a `TrainingConfig` that classical models take; a fit is one epoch."""
@@ -73,13 +83,10 @@ class ModelConfig:
     object.__setattr__(self, 'clockwork_periods', tuple(self.clockwork_periods))
     check_choice('model', self.model, MODEL_FIELDS)
     check_choice('sequence', self.sequence, SEQUENCES)
-    for name in (
-      *('hidden_size', 'num_layers', 'num_conv'),
-      *('min_samples_leaf', 'num_trees', 'num_clusters'),
-    ):
-      check_at_least(name, getattr(self, name), 1)
+    for name, most in _MOST.items():
+      check_count(name, getattr(self, name), most=most)
     if self.max_depth is not None:
-      check_at_least('max_depth', self.max_depth, 1)
+      check_count('max_depth', self.max_depth)
     self._check_kind()
     if self.model == 'clockwork_rnn':
       self._check_periods()

@@ -6,8 +6,8 @@ import dataclasses
 
 from rnn_tf.errors import (
   UsageError,
-  check_at_least,
   check_choice,
+  check_count,
   check_positive,
 )
 
@@ -17,6 +17,9 @@ DP_SAMPLINGS = ('poisson', 'shuffle')
 
 MIN_NOISE_MULTIPLIER = 0.1
 """Below, the accountant fails or takes minutes, and nothing is private anyway."""
+
+MAX_NOISE_MULTIPLIER = 10_000.0
+"""Above, the accountant fails, and nothing is learned anyway."""
 
 MIN_DELTA = 1e-12
 """Below, rounding in the accountant's Fourier transforms decides epsilon."""
@@ -89,6 +92,10 @@ class PrivacyConfig:
           f'{MIN_NOISE_MULTIPLIER:g}; below, nothing is private and epsilon cannot be '
           'computed: give more noise, or leave out --dp'
         )
+      if noise > MAX_NOISE_MULTIPLIER:
+        raise UsageError(
+          f'--dp_noise_multiplier={noise:g}: must be at most {MAX_NOISE_MULTIPLIER:g}'
+        )
     if target is not None:
       check_positive('dp_target_epsilon', target)
     if self.dp_delta is not None and not MIN_DELTA <= self.dp_delta < 1:
@@ -102,7 +109,7 @@ class PrivacyConfig:
     count = self.dp_num_microbatches
     if count is None:
       return
-    check_at_least('dp_num_microbatches', count, 1)
+    check_count('dp_num_microbatches', count)
     if self.dp_engine != 'tf_privacy_optimizer':
       raise UsageError(
         f'--dp_num_microbatches={count}: only --dp_engine=tf_privacy_optimizer has '

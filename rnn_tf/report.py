@@ -5,6 +5,7 @@ python -m rnn_tf.report --run=runs/cifar10-lstm-s0 --verify
 python -m rnn_tf.report --runs='runs/cifar10-*' --report_dir=reports/cifar10
 """
 
+import pathlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,9 @@ def main() -> int | None:
 def _verify(run: str) -> int:
   """Prints whether a run's files tell the truth; returns the exit code."""
   from rnn_tf.pages import page_check
+  from rnn_tf.runs import run_folder
 
+  run_folder(run)
   verification = page_check.verify(run)
   print(page_check.text(verification))
   return 0 if verification.true else FALSE
@@ -42,33 +45,39 @@ def _verify(run: str) -> int:
 
 def _write_page(run: str, max_advantage: float | None) -> None:
   from rnn_tf.pages import run_page
-  from rnn_tf.runs import RunFolder
+  from rnn_tf.runs import run_folder
 
-  print(f'report: {run_page.write(RunFolder(run), max_advantage=max_advantage)}')
+  print(f'report: {run_page.write(run_folder(run), max_advantage=max_advantage)}')
 
 
 def _compare(options: report.ReportOptions) -> None:
   """Reads the runs, writes the comparison, and prints its table."""
   from rnn_tf import reporting
   from rnn_tf.pages import comparison_page
+  from rnn_tf.run_files import check_writable, held_to_show
 
+  # A comparison must not end at a folder's door.
+  place = options.report_dir
+  check_writable(pathlib.Path(place), name=f'--report_dir={place}')
   records = reporting.load_runs(options.runs)
   command = shlex.join(['python', '-m', 'rnn_tf.report', *sys.argv[1:]])
-  made = reporting.compare(
-    records,
-    options.report_dir,
-    command=command,
-    note=options.note,
-    more_pictures=_tf_privacy_plots(records) if options.tf_privacy_plots else {},
-  )
-  page_path = comparison_page.write(
-    records,
-    options.report_dir,
-    command=command,
-    note=options.note,
-    max_advantage=options.max_advantage,
-    equal=made.equal,
-  )
+  busy = 'another process is writing a comparison there: wait for it, or name another'
+  with held_to_show(pathlib.Path(place), busy=busy):
+    made = reporting.compare(
+      records,
+      options.report_dir,
+      command=command,
+      note=options.note,
+      more_pictures=_tf_privacy_plots(records) if options.tf_privacy_plots else {},
+    )
+    page_path = comparison_page.write(
+      records,
+      options.report_dir,
+      command=command,
+      note=options.note,
+      max_advantage=options.max_advantage,
+      equal=made.equal,
+    )
   print(made.text)
   pictures = sum(path.suffix == '.png' for path in made.files)
   print(

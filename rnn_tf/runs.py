@@ -4,14 +4,23 @@
 run is finished.
 """
 
+import hashlib
+import json
 import numbers
 import os
+import pathlib
 import shutil
 from typing import Any
 
 from rnn_tf import config as configs
 from rnn_tf.errors import UsageError, closest_match
-from rnn_tf.run_files import RunFiles, check_writable, lock
+from rnn_tf.run_files import (
+  RunFiles,
+  check_no_link,
+  check_writable,
+  is_leftover,
+  lock,
+)
 
 FORMAT = 1
 
@@ -28,6 +37,9 @@ OWN_FILES = (
   'examples.npz',
   'config.json',
 )
+_SEAL = 'checkpoint/epoch-{:04d}.json'
+"""Checksums of an epoch that is committed by its checkpoint."""
+
 RESULT = {
   'epochs': int,
   'best_epoch': int,
@@ -72,6 +84,7 @@ class RunFolder(RunFiles):
     """
     try:
       check_writable(self.path, name=f'--run_dir={self}')
+      self.check_places(f'--run_dir={self}')
       if not self._is_new():
         self._check_own()
         if not overwrite:
@@ -79,14 +92,25 @@ class RunFolder(RunFiles):
     except OSError as error:
       raise UsageError(f'--run_dir={self}: {error.strerror}: name another') from error
 
+  def check_places(self, name: str) -> None:
+    """Refuses links, folders as files, and files as folders, where a run has its own.
+
+    Args:
+      name: see `check_writable`.
+    """
+    for own in ('.lock', *OWN_FILES, *OWN_FOLDERS):
+      path = self.path / own
+      check_no_link(path, name=name)
+      if path.exists() and path.is_dir() != (own in OWN_FOLDERS):
+        kind = 'folder' if path.is_dir() else 'file'
+        raise UsageError(f'{name}: {path} is a {kind}: move it away')
+
   def _is_new(self) -> bool:
     """Whether there is nothing but what a run killed in its first moments leaves."""
     if not self.path.is_dir():
       return True
-    names = {path.name for path in self.path.iterdir()}
-    return all(
-      name in ('.lock', 'examples.npz') or name.endswith('.tmp') for name in names
-    )
+    names = {path.name for path in self.path.iterdir() if not is_leftover(path)}
+    return names <= {'.lock'} or names == {'.lock', 'examples.npz'}
 
   def _check_own(self) -> None:
     """Refuses a folder that is not a run's: nothing in it may be deleted."""
@@ -135,9 +159,11 @@ class RunFolder(RunFiles):
       self._clear()
 
   def _sweep(self) -> None:
-    """Removes the temporary files of a killed process."""
-    for path in [*self.path.glob('.*.tmp'), *self.path.glob('*/.*tmp*')]:
-      path.unlink()
+    """Removes the temporary files of a killed process, and no others."""
+    for folder in (self.path, *(self.path / name for name in OWN_FOLDERS)):
+      if folder.is_dir():
+        for path in filter(is_leftover, folder.iterdir()):
+          path.unlink()
 
   def close(self) -> None:
     """Gives the lock back."""
@@ -213,6 +239,7 @@ class RunFolder(RunFiles):
     kept = [line for line in lines if line['epoch'] <= epoch]
     if len(kept) < len(lines):
       self.write_lines(kept)
+    self._check_seal(epoch)
     for path in [
       *self.path.glob('scores/epoch-*.npz'),
       *self.path.glob('weights/epoch-*'),
@@ -220,14 +247,71 @@ class RunFolder(RunFiles):
       if int(path.name.removeprefix('epoch-').split('.')[0]) > epoch:
         path.unlink()
 
+  def seal(self, epoch: int) -> None:
+    """Notes checksums of what a run that is resumed after an epoch goes on from.
+
+    To be called before the epoch's checkpoint, which commits the epoch, is written.
+    """
+    self.write_json(_SEAL.format(epoch), self._sums())
+
+  def unseal_before(self, epoch: int) -> None:
+    """Removes the notes of earlier epochs, to which nobody comes back."""
+    for path in self.path.glob(_SEAL.replace('{:04d}', '*')):
+      if path.name < pathlib.Path(_SEAL.format(epoch)).name:
+        path.unlink()
+
+  def _check_seal(self, epoch: int) -> None:
+    """Raises UsageError where a file is not what the epoch ended with."""
+    # Runs of earlier versions have none.
+    if (self.path / _SEAL.format(epoch)).exists():
+      sealed = self.read_json(_SEAL.format(epoch))
+      for name, found in self._sums().items():
+        if not isinstance(sealed, dict) or sealed.get(name) != found:
+          raise self.damaged(self.path / name, 'does not have its checksum')
+
+  def _sums(self) -> dict[str, str]:
+    """Returns file -> checksum of what it says."""
+    said = {
+      'config.json': self.record(),
+      'metrics.csv': self.read_rows(),
+      'privacy.jsonl': self.read_lines(),
+    }
+    return {
+      name: hashlib.sha256(json.dumps(values).encode()).hexdigest()
+      for name, values in said.items()
+    }
+
 
 def finished_run(path: str) -> RunFolder:
-  """Returns the folder that `--run` names.
+  """Returns the folder that `--run` names, to read it and to write into it.
 
   Raises:
-    UsageError: there is no run in it, or it is not finished.
+    UsageError: there is no run in it, it is not finished, or a link leads out of it.
+  """
+  folder = run_folder(path)
+  folder.config()
+  if not folder.finished:
+    raise UsageError(
+      f'--run={path}: not finished; the command that started it resumes it: '
+      f'{folder.record().get("command", "python -m rnn_tf.train")}'
+    )
+  folder.check_places(f'--run={path}')
+  return folder
+
+
+def run_folder(path: str) -> RunFolder:
+  """Returns the folder that `--run` names, of a run that need not be finished.
+
+  Raises:
+    UsageError: there is no run in it.
   """
   folder = RunFolder(path)
+  try:
+    folder.path.lstat()
+  except FileNotFoundError:
+    pass
+  except OSError as error:
+    raise UsageError(f'--run={path}: {error.strerror}: name another') from error
   if (folder.path / SHARDED).is_file():
     raise UsageError(
       f'--run={path}: is a sharded model, which commands do not take: name the run '
@@ -242,12 +326,6 @@ def finished_run(path: str) -> RunFolder:
     raise UsageError(
       f'--run={path}: no run there{closest_match(path, names)}; runs {where} it: '
       f'{", ".join(names) or "none, train one first"}'
-    )
-  folder.config()
-  if not folder.finished:
-    raise UsageError(
-      f'--run={path}: not finished; the command that started it resumes it: '
-      f'{folder.record().get("command", "python -m rnn_tf.train")}'
     )
   return folder
 

@@ -5,7 +5,7 @@ import pathlib
 from absl.testing import absltest, parameterized
 
 from rnn_tf import attack_config, train
-from rnn_tf.options import fleet, shadow_attack
+from rnn_tf.options import cluster, fleet, shadow_attack
 from tests import commands
 
 # Flag, with a value -> the attacks that it has an effect on.
@@ -73,9 +73,11 @@ class ShadowOptionsTest(parameterized.TestCase):
 
     defined = {
       flag.name
-      for module in (fleet, shadow_attack)
+      for module in (fleet, cluster, shadow_attack)
       for flag in flags.FLAGS.get_key_flags_for_module(module.__name__)
     }
+    # These need --fleet=ray, which is among them.
+    defined -= {'ray_address', 'ray_gpus_per_model'}
     self.assertEqual({_name(flag) for flag in _FLAGS}, {f'--{n}' for n in defined})
 
   @parameterized.parameters(

@@ -14,7 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rnn_tf.errors import UsageError, check_positive
-from rnn_tf.privacy_config import MIN_DELTA, MIN_NOISE_MULTIPLIER
+from rnn_tf.privacy_config import (
+  MAX_NOISE_MULTIPLIER,
+  MIN_DELTA,
+  MIN_NOISE_MULTIPLIER,
+)
 from rnn_tf.rounding import round_up
 
 ACCOUNTANT = 'PLD'
@@ -22,9 +26,6 @@ ACCOUNTANT = 'PLD'
 
 ADJACENCY = 'add or remove one example'
 """Which data sets must be hard to tell apart."""
-
-MAX_NOISE_MULTIPLIER = 10_000.0
-"""The most that `noise_multiplier` looks for."""
 
 # The accountant's grid of losses is as fine as dp-accounting's own, and ten times
 # coarser as often as it takes to have no more points than can be worked through in

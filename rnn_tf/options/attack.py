@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from rnn_tf import attack_config as config
-from rnn_tf.errors import UsageError, check_at_least, check_choice
+from rnn_tf.errors import UsageError, check_choice, check_count
 from rnn_tf.options import images, label, overwrite, target
 
 _ATTACK = flags.DEFINE_list(
@@ -58,7 +58,7 @@ def from_flags() -> AttackOptions:
       'are made while a run is trained (--attacks of rnn_tf.train): add one of '
       f'{", ".join(config.FLEET_ATTACKS)}'
     )
-  check_at_least('num_exposed', _NUM_EXPOSED.value, 0)
+  check_count('num_exposed', _NUM_EXPOSED.value, 0)
   if images.from_flags() and not _NUM_EXPOSED.value:
     raise UsageError(
       '--embed_images: has no effect with --num_exposed=0, which lists nobody: leave '

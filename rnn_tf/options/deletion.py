@@ -87,6 +87,10 @@ _SHADOW_FLEET = flags.DEFINE_string(
 )
 
 
+_LARGEST = 2**28
+"""Bytes of a list of ids: more than thirty million of them."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeletionOptions:
   """What decides no number of a model: where all are trained, and LiRA's fleet."""
@@ -176,15 +180,8 @@ def _ids(path: str | None) -> tuple[int, ...]:
   """
   if path is None:
     return ()
-  try:
-    lines = pathlib.Path(path).read_text(encoding='utf-8-sig').splitlines()
-  except (OSError, ValueError) as error:
-    why = getattr(error, 'strerror', None) or 'is no text'
-    raise UsageError(
-      f'--forget_ids={path}: {why}: name a text file, an id a line'
-    ) from (error)
   ids = []
-  for number, line in enumerate(lines, start=1):
+  for number, line in enumerate(_text(path).split('\n'), start=1):
     text = line.strip()
     if not text or text.startswith('#'):
       continue
@@ -197,3 +194,21 @@ def _ids(path: str | None) -> tuple[int, ...]:
   if not ids:
     raise UsageError(f'--forget_ids={path}: has no ids: give an id a line')
   return tuple(ids)
+
+
+def _text(path: str) -> str:
+  file = pathlib.Path(path)
+  try:
+    # A pipe or a device may have no end, or never begin.
+    if file.exists() and not (file.is_file() or file.is_dir()):
+      raise ValueError('is no regular file')
+    if file.is_file() and file.stat().st_size > _LARGEST:
+      raise ValueError(f'has more than {_LARGEST} bytes')
+    return file.read_text(encoding='utf-8-sig')
+  except (OSError, ValueError) as error:
+    why = getattr(error, 'strerror', None) or error
+    if isinstance(error, UnicodeError):
+      why = 'is no text'
+    raise UsageError(
+      f'--forget_ids={path}: {why}: name a text file, an id a line'
+    ) from error

@@ -4,7 +4,7 @@ import dataclasses
 
 from absl import flags
 
-from rnn_tf.errors import check_at_least, check_choice
+from rnn_tf.errors import check_choice, check_count
 from rnn_tf.options import target
 
 WEIGHTS = ('best', 'final')
@@ -44,7 +44,7 @@ def from_flags() -> InferenceOptions:
   """
   run = target.from_flags()
   check_choice('weights', _WEIGHTS.value, WEIGHTS)
-  check_at_least('num_examples', _NUM_EXAMPLES.value, 1)
+  check_count('num_examples', _NUM_EXAMPLES.value)
   return InferenceOptions(
     run=run,
     weights=_WEIGHTS.value,

@@ -12,6 +12,10 @@ _LABEL = flags.DEFINE_string(
 )
 
 
+_LONGEST = 150
+"""Bytes of a folder's name, to which no file system says no."""
+
+
 def from_flags() -> str | None:
   """Returns the label, or None.
 
@@ -22,10 +26,11 @@ def from_flags() -> str | None:
   if label is not None and (not label or not _plain(label)):
     raise UsageError(
       f'--label={label}: must be a name of letters, digits, dots, dashes, plus signs '
-      'and underscores'
+      f'and underscores, at most {_LONGEST} bytes, the first a letter or a digit'
     )
   return label
 
 
 def _plain(name: str) -> bool:
-  return name[0] != '.' and all(c.isalnum() or c in '._-+' for c in name)
+  short = len(name.encode()) <= _LONGEST
+  return short and name[0].isalnum() and all(c.isalnum() or c in '._-+' for c in name)
