@@ -16,7 +16,7 @@ import os
 import pathlib
 import socket
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rnn_tf import cluster_task, engines
@@ -36,6 +36,10 @@ PATIENCE = 60.0
 _PACKAGE = pathlib.Path(__file__).resolve().parent
 
 
+_THREADS = ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS')
+"""Variables that TensorFlow reads."""
+
+
 class TasksFailedError(UsageError):
   """Tasks that were given up, after all others were done."""
 
@@ -47,12 +51,14 @@ class _Task:
   Attributes:
     task: the first argument of the work.
     name: for messages.
+    threads: of TensorFlow.
     tries: so far.
     node: id of the machine that the present try is made on; '' as long as it waits.
   """
 
   task: Any
   name: str
+  threads: int
   tries: int = 0
   node: str = ''
 
@@ -64,7 +70,8 @@ def check(options: ClusterOptions) -> None:
     options: of a command; whichever strategy they name.
 
   Raises:
-    UsageError: Ray is wanted and not installed, or nobody answers at the address.
+    UsageError: Ray is wanted and not installed, or nobody answers at an address that
+      has a host and a port.
   """
   if options.strategy != 'ray':
     return
@@ -89,6 +96,7 @@ def connect(options: ClusterOptions) -> Iterator['Machines']:
   _start(ray, options)
   try:
     machines = Machines(ray, gpus=options.gpus_per_model)
+    machines.check_versions()
     LOG.info('cluster: %s', machines.describe())
     yield machines
   finally:
@@ -96,8 +104,10 @@ def connect(options: ClusterOptions) -> Iterator['Machines']:
 
 
 def _ray() -> types.ModuleType:
-  # Read when Ray is imported: nothing is sent to its makers.
+  # Read when Ray is imported: nothing is sent to its makers, and what is called after
+  # the end of a connection does not begin another one.
   os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
+  os.environ['RAY_ENABLE_AUTO_CONNECT'] = '0'
   try:
     import ray
   except ImportError as error:
@@ -117,12 +127,11 @@ def _start(ray: types.ModuleType, options: ClusterOptions) -> None:
     # The same code everywhere, whatever version a machine has installed.
     'runtime_env': {'py_modules': [str(_PACKAGE)]},
   }
+  settings['address'] = address
   if address == LOCAL:
     # Nobody from outside reaches it.
     settings |= {'_node_ip_address': '127.0.0.1', 'include_dashboard': False}
     settings |= {'num_cpus': engines.cores()}
-  else:
-    settings['address'] = address
   try:
     ray.init(**settings)
   except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
@@ -137,8 +146,8 @@ def _check_answers(address: str) -> None:
   host, _, port = address.rpartition(':')
   try:
     socket.create_connection((host, int(port)), timeout=10).close()
-  except OSError as error:
-    why = error.strerror or str(error)
+  except (OSError, UnicodeError) as error:
+    why = getattr(error, 'strerror', None) or str(error)
     raise UsageError(
       f'--ray_address={address}: no cluster answers there ({why}): start its head with '
       f'ray start --head --port={port}, or give --ray_address=local'
@@ -160,6 +169,8 @@ class Machines:
     self._ray = ray
     self._gpus = gpus
     self._placed: dict[int, tuple[Any, Any]] = {}
+    self._versions = cluster_task.versions(VERSIONED)
+    self._remote = ray.remote(max_retries=0)(cluster_task.run)
     if not self._fitting():
       most = max((each['Resources'].get('GPU', 0) for each in ray.nodes()), default=0)
       raise UsageError(
@@ -175,6 +186,30 @@ class Machines:
       if each['Alive'] and has('CPU', 0) >= 1 and has('GPU', 0) >= self._gpus:
         found.append(each)
     return found
+
+  def check_versions(self) -> None:
+    """Makes sure that all machines have the packages of this one.
+
+    Raises:
+      UsageError: one has not.
+    """
+    ray = self._ray
+    remote = ray.remote(num_cpus=0, max_retries=2)(cluster_task.check)
+    tasks = [
+      remote.options(scheduling_strategy=self._on(each, soft=False)).remote(
+        self._versions
+      )
+      for each in self._fitting()
+    ]
+    try:
+      ray.get(tasks)
+    except ray.exceptions.RayError as error:
+      raise UsageError(f'--fleet=ray: {_reason(error)}') from error
+
+  def _on(self, node: Mapping[str, Any], *, soft: bool) -> Any:
+    """Returns the wish for a machine; a soft one takes any where that is lost."""
+    strategies = self._ray.util.scheduling_strategies
+    return strategies.NodeAffinitySchedulingStrategy(node['NodeID'], soft=soft)
 
   @property
   def at_once(self) -> int:
@@ -209,6 +244,7 @@ class Machines:
     shared: Any,
     *,
     name: Callable[[Any], str],
+    threads: Callable[[Any], int] = lambda task: 1,
     again: str = 'the same command tries again',
   ) -> Iterator[Any]:
     """Yields what `work` makes of each task, in any order.
@@ -218,13 +254,17 @@ class Machines:
       tasks: the first argument of each call; sent with it.
       shared: the second; its arrays are placed once and can only be read.
       name: returns what to call a task, such as `shadow 3`.
+      threads: returns the threads of a task's TensorFlow, for which it takes as many
+        CPUs, or all of a smaller machine. Tasks of other numbers have other processes.
       again: what to do about those that were given up.
 
     Raises:
       TasksFailedError: some were given up; all others were yielded before.
     """
     ray, placed = self._ray, self.place(shared)
-    waiting = [_Task(task=task, name=name(task)) for task in tasks]
+    waiting = [
+      _Task(task=task, name=name(task), threads=threads(task)) for task in tasks
+    ]
     running = {self._submit(work, each, placed): each for each in waiting}
     lost: list[str] = []
     try:
@@ -260,19 +300,20 @@ class Machines:
     strategy: Any = 'SPREAD'
     others = [each for each in self._fitting() if each['NodeID'] != task.node]
     if task.node and others:
-      # Soft: should that machine be lost as well, any other will do.
-      strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        others[task.tries % len(others)]['NodeID'], soft=True
-      )
+      strategy = self._on(others[task.tries % len(others)], soft=True)
     task.tries, task.node = task.tries + 1, ''
-    remote = self._ray.remote(
-      num_cpus=1,
+    remote = self._remote.options(
+      num_cpus=min(task.threads, self._largest()),
       num_gpus=self._gpus,
-      max_retries=0,
       scheduling_strategy=strategy,
-    )(cluster_task.run)
-    versions = cluster_task.versions(VERSIONED)
-    return remote.remote(work, task.task, placed, versions, bool(self._gpus))
+      # TensorFlow's threads are those of a process from its first operation on.
+      runtime_env={'env_vars': dict.fromkeys(_THREADS, str(task.threads))},
+    )
+    return remote.remote(work, task.task, placed, self._versions, bool(self._gpus))
+
+  def _largest(self) -> int:
+    """Returns the CPUs of the largest machine."""
+    return max((int(each['Resources']['CPU']) for each in self._fitting()), default=1)
 
   def _give_up(self, task: _Task, error: Exception) -> bool:
     """Says that a try failed; returns whether it was the last."""
@@ -309,7 +350,8 @@ def _reason(error: Exception) -> str:
   if isinstance(error, ray.exceptions.NodeDiedError):
     return 'its machine was lost'
   cause = getattr(error, 'cause', None) or error
-  kind = '' if isinstance(cause, UsageError) else f'{type(cause).__name__}: '
+  known = UsageError, cluster_task.OtherVersionsError
+  kind = '' if isinstance(cause, known) else f'{type(cause).__name__}: '
   return f'{kind}{_first_line(cause)}'
 
 

@@ -6,7 +6,9 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from rnn_tf.errors import UsageError
+
+class OtherVersionsError(Exception):
+  """A machine has other packages than the one that the command was started on."""
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -22,6 +24,16 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
       found[name] = 'not there'
   return found
+
+
+def check(expected: Mapping[str, str]) -> None:
+  """Raises OtherVersionsError unless this machine has these versions."""
+  for name, found in versions(name for name in expected if name != 'Python').items():
+    if found != expected[name]:
+      raise OtherVersionsError(
+        f'{name} is {found} on {platform.node()}, {expected[name]} where the command '
+        'was started: install the same requirements.txt on all machines'
+      )
 
 
 def run(
@@ -41,17 +53,12 @@ def run(
     gpu: whether the task may use what GPUs it was given.
 
   Raises:
-    UsageError: this machine has other versions.
+    OtherVersionsError: this machine has other versions.
   """
   import ray
 
   yield ray.get_runtime_context().get_node_id()
-  for name, found in versions(name for name in expected if name != 'Python').items():
-    if found != expected[name]:
-      raise UsageError(
-        f'{name} is {found} on {platform.node()}, {expected[name]} where the command '
-        'was started: install the same requirements.txt on all machines'
-      )
+  check(expected)
   if not gpu:
     # They are others' shares. TensorFlow looks at its first operation.
     os.environ['CUDA_VISIBLE_DEVICES'] = ''

@@ -1,6 +1,5 @@
 """A deletion's run trained on another machine, which has none of this one's files."""
 
-import contextlib
 import dataclasses
 import pathlib
 import sys
@@ -9,30 +8,20 @@ from collections.abc import Mapping
 
 from rnn_tf import engines, launch, unlearn_models
 from rnn_tf.datasets import Data
+from rnn_tf.errors import UsageError
 from rnn_tf.run_files import write_atomically
-from rnn_tf.runs import RunFolder
-from rnn_tf.stack import tf
+from rnn_tf.runs import RECEIVING, RunFolder
+from rnn_tf.stack import keras
 from rnn_tf.unlearn_jobs import Retraining
+
+_FIRST = ('examples.npz', 'config.json')
 
 _LAST = 'result.json'
 """The file that says that a run is finished."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class File:
-  """A file of a run.
-
-  Attributes:
-    content: of it.
-    private: whether its owner alone may read it.
-  """
-
-  content: bytes
-  private: bool
-
-
-Files = Mapping[str, File]
-"""Name in the run's folder -> file."""
+Files = Mapping[str, bytes]
+"""Name in the run's folder -> content."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,24 +46,35 @@ class Parcel:
 
 
 def pack(model: Retraining) -> Parcel:
-  """Returns a run that can be sent; its folder is open."""
+  """Returns a run that can be sent; its folder is open.
+
+  Raises:
+    UsageError: the weights that it begins with are missing.
+  """
+  weights = None
+  if model.weights is not None:
+    try:
+      weights = model.weights.read_bytes()
+    except OSError as error:
+      raise UsageError(
+        f'{model.folder.path.name}: {model.weights}: {error.strerror}: its original is '
+        'to be trained first'
+      ) from error
   kernels = model.engine in engines.KERNEL_ENGINES
   return Parcel(
     # Open files cannot be sent.
     model=dataclasses.replace(model, folder=RunFolder(model.folder.path)),
     files=_files(model.folder.path),
-    weights=model.weights and model.weights.read_bytes(),
+    weights=weights,
     parts=engines.streams(model.config.training.batch_size) if kernels else None,
     cores=engines.cores(),
     arguments=tuple(sys.argv),
   )
 
 
-def _files(folder: pathlib.Path) -> dict[str, File]:
+def _files(folder: pathlib.Path) -> dict[str, bytes]:
   return {
-    path.relative_to(folder).as_posix(): File(
-      content=path.read_bytes(), private=not path.stat().st_mode & 0o077
-    )
+    path.relative_to(folder).as_posix(): path.read_bytes()
     for path in folder.rglob('*')
     if path.is_file() and path.name != '.lock'
   }
@@ -84,17 +84,13 @@ def train(parcel: Parcel, data: Data) -> Files:
   """Trains a run in a folder that is gone afterwards, and returns what was in it.
 
   The numbers are those of the machine that sent it: batches are cut into as many parts,
-  and where TensorFlow's threads decide the order of sums, there are as many.
+  and where TensorFlow's threads decide the order of sums, there are as many, see
+  `threads`.
 
   Raises:
     UsageError: it cannot be trained.
   """
   model, config = parcel.model, parcel.model.config
-  if parcel.parts is None:
-    # A process that has trained already cannot change them.
-    with contextlib.suppress(RuntimeError):
-      tf.config.threading.set_intra_op_parallelism_threads(parcel.cores)
-      tf.config.threading.set_inter_op_parallelism_threads(parcel.cores)
   launch.set_up_tensorflow(
     config.training, side_by_side=parcel.parts and 1, exact=config.privacy.dp
   )
@@ -106,27 +102,37 @@ def train(parcel: Parcel, data: Data) -> Files:
     if parcel.weights is not None:
       parent = pathlib.Path(temporary, 'parent', config.deleted.parent)
       weights = parent / model.weights.relative_to(model.weights.parent.parent)
-      write_atomically(weights, parcel.weights, private=True)
+      write_atomically(weights, parcel.weights)
     moved = dataclasses.replace(model, folder=RunFolder(folder), weights=weights)
     unlearn_models.train_run(data, moved, parts=parcel.parts)
+    keras.backend.clear_session()
     return _files(folder)
+
+
+def threads(parcel: Parcel) -> int:
+  """Returns the threads that TensorFlow must have for a run."""
+  return 1 if parcel.parts else parcel.cores
 
 
 def unpack(files: Files, parcel: Parcel) -> None:
   """Writes a trained run into its folder, which is open.
+
+  A command that is killed meanwhile leaves `RECEIVING`, and the run begins again.
 
   Args:
     files: what another machine has sent.
     parcel: what was sent there.
   """
   folder = parcel.model.folder.path
-  _write(folder, {name: file for name, file in files.items() if name != _LAST})
+  write_atomically(folder / RECEIVING, b'')
+  # What says that a folder is a run's comes first, that it is finished last.
+  order = sorted(files, key=lambda name: (name == _LAST, name not in _FIRST))
   for name in set(parcel.files) - set(files):
     (folder / name).unlink(missing_ok=True)
-  _write(folder, {_LAST: files[_LAST]})
+  _write(folder, {name: files[name] for name in order})
+  (folder / RECEIVING).unlink()
 
 
 def _write(folder: pathlib.Path, files: Files) -> None:
-  folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-  for name, file in files.items():
-    write_atomically(folder / name, file.content, private=file.private)
+  for name, content in files.items():
+    write_atomically(folder / name, content)

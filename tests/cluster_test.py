@@ -196,14 +196,30 @@ class MachinesTest(parameterized.TestCase):
     self.assertTrue(any(f'failed on machine {gone[:8]}' in line for line in lines))
 
   def test_other_versions_are_refused_by_name(self):
+    text = r'--fleet=ray: Python is 3\.\d+ on .*, 3\.1 where the command was'
+    options = _options(self.cluster.address)
+    versions = absltest.mock.patch.object(
+      cluster_task, 'versions', return_value={'Python': '3.1'}
+    )
+    with versions, self.assertRaisesRegex(UsageError, text), cluster.connect(options):
+      pass
+
+  def test_machine_that_joined_with_other_versions_costs_a_try(self):
+    folder = self.folder
+
     def work(task, shared):
+      import os
+
+      from rnn_tf import cluster_task
+
+      if not os.path.exists(os.path.join(folder, 'tried')):
+        open(os.path.join(folder, 'tried'), 'w').close()
+        raise cluster_task.OtherVersionsError('tensorflow is 1.0 on other')
       return task
 
-    with absltest.mock.patch.object(
-      cluster_task, 'versions', return_value={'Python': '3.1'}
-    ):
-      _, error, _ = self.run_on(work, [0])
-    self.assertRegex(error, r'Python is 3\.\d+ on .*, 3\.1 where the command was')
+    found, error, lines = self.run_on(work, [0])
+    self.assertEqual((found, error), ([0], None))
+    self.assertIn('(tensorflow is 1.0 on other): tried again', lines[1])
 
   def test_waiting_is_said(self):
     def work(task, shared):

@@ -1,5 +1,6 @@
 """A deletion whose models are made by a real Ray of two machines."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -120,9 +121,9 @@ class UnlearnClusterTest(absltest.TestCase):
 
     def submit(machines, work, task, placed):
       if 'twin' in task.name:
-        number, _ = task.task
-        # No parcel: the work raises.
-        task.task = number, None
+        number, parcel = task.task
+        # No such parcel: the work raises.
+        task.task = number, dataclasses.replace(parcel, model=None)
       return original(machines, work, task, placed)
 
     with absltest.mock.patch.object(cluster.Machines, '_submit', submit):

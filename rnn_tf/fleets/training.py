@@ -194,7 +194,10 @@ def _work(task: Task, shared: Mapping) -> tuple[int, Trained]:
   launch.set_up_tensorflow(
     task.config.training, side_by_side=1, exact=task.config.privacy.dp
   )
-  return task.model, _train(task, Examples(**shared))
+  trained = _train(task, Examples(**shared))
+  # What Keras keeps of a model that nobody needs any more.
+  keras.backend.clear_session()
+  return task.model, trained
 
 
 def _train(task: Task, examples: Examples) -> Trained:

@@ -11,6 +11,7 @@ from rnn_tf import launch
 from rnn_tf.run_files import write_atomically
 from rnn_tf.sharding import constituent
 from rnn_tf.sharding.constituent import Examples, Task
+from rnn_tf.stack import keras
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +67,12 @@ def train(parcel: Parcel, examples: Examples) -> Trained:
     here.mkdir(parents=True)
     for path, content in parcel.files.items():
       folder = here if path.parent == task.folder else before
-      write_atomically(folder / path.name, content, private=True)
+      write_atomically(folder / path.name, content)
     moved = dataclasses.replace(
       task, folder=here, before=task.before and before / task.before.name
     )
     pool, test = constituent.train(moved, examples)
+    keras.backend.clear_session()
     known = {path.name for path in parcel.files if path.parent == task.folder}
     files = {
       path.name: path.read_bytes() for path in here.iterdir() if path.name not in known
@@ -87,5 +89,4 @@ def unpack(trained: Trained, folder: pathlib.Path) -> None:
   """
   # As where they were trained: a stage's json says that the stage is there.
   for name in sorted(trained.files, key=lambda name: (name.endswith('.json'), name)):
-    private = not name.endswith('.json')
-    write_atomically(folder / name, trained.files[name], private=private)
+    write_atomically(folder / name, trained.files[name])
