@@ -21,7 +21,6 @@ from rnn_tf.attack_config import (
 from rnn_tf.deletion_config import DeletedFrom
 from rnn_tf.errors import (
   UsageError,
-  check_at_least,
   check_choice,
   check_count,
   check_positive,
@@ -102,7 +101,7 @@ class DataConfig:
         '--nonmembers=holdout: needs examples left out of the training pool; '
         'add --train_fraction (for example 0.5) or --train_size'
       )
-    check_at_least('data_seed', self.data_seed, 0)
+    check_count('data_seed', self.data_seed, 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rnn_tf.errors import UsageError, check_at_least, check_choice, check_count
+from rnn_tf.errors import UsageError, check_choice, check_count
 
 FINETUNE = 'finetune'
 
@@ -94,7 +94,7 @@ class ForgetConfig:
       text = ','.join(map(str, self.fractions))
       raise UsageError(f'--fractions={text}: names one of them twice')
     check_count('num_groups', self.num_groups)
-    check_at_least('deletion_seed', self.deletion_seed, 0)
+    check_count('deletion_seed', self.deletion_seed, 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 from absl.testing import absltest
 
-from rnn_tf import cluster, train, unlearn
+from rnn_tf import cluster, train, unlearn, unlearn_cluster
+from rnn_tf.errors import UsageError
 from tests import commands, ray_cluster
 
 _TIMES = ('seconds', 'wall_seconds', 'began', 'report_seconds')
@@ -31,12 +32,42 @@ def _contents(folder):
     elif path.name == 'result.json' or path.name.startswith('slice-'):
       values = json.loads(path.read_text())
       found[name] = {k: v for k, v in values.items() if k not in (*_TIMES, 'workers')}
+      found[name]['mode'] = path.stat().st_mode
       for shard in found[name].get('shards', ()):
         del shard['seconds']
     elif path.is_file() and path.name not in ('.lock', 'config.json', 'sharded.json'):
       # Pages and TensorBoard's files hold times.
       found[name.split('events.')[0]] = path.stat().st_mode & 0o777
   return found
+
+
+class MakingTest(absltest.TestCase):
+  def test_model_that_cannot_begin_stops_no_other(self):
+    class Machines:
+      at_once = 1
+
+      def side_by_side(self, work, tasks, shared, **rest):
+        self.sent = tasks
+        yield from ((number, 'trained') for number, _ in tasks)
+
+    def begin(making, number, stack):
+      if number == 1:
+        raise UsageError('its original is missing')
+      return ['parcel']
+
+    kept, machines = [], Machines()
+    with (
+      absltest.mock.patch.object(unlearn_cluster._Making, 'begin', begin),
+      absltest.mock.patch.object(
+        unlearn_cluster._Making,
+        'keep',
+        lambda making, number, result, at_once: kept.append((number, result)),
+      ),
+    ):
+      failed = unlearn_cluster._make([None] * 3, machines, {})
+    self.assertEqual(failed, ['its original is missing'])
+    self.assertEqual(machines.sent, [(0, 'parcel'), (2, 'parcel')])
+    self.assertEqual(kept, [(0, 'trained'), (2, 'trained')])
 
 
 class UnlearnClusterTest(absltest.TestCase):
