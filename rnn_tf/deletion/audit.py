@@ -159,7 +159,8 @@ class _Fleet:
       lacking = fleet_size.lacking('lira_offline', members)
       if lacking:
         raise ValueError(f'too few shadow models for lira: {lacking}')
-    return cls(shadows=shadows, gaps=shadows.gaps, online=online)
+    gaps = logit_gap(shadows.logits, shadows.labels)
+    return cls(shadows=shadows, gaps=gaps, online=online)
 
   def scores(self, version: Version, gaps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Returns scores of each of `_attackable`, given their gaps."""
