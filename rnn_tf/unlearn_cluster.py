@@ -12,9 +12,9 @@ from typing import Any
 
 from rnn_tf import cluster, run_audit, unlearn_elsewhere
 from rnn_tf.callbacks import duration
-from rnn_tf.cluster import Machines, TasksFailedError
 from rnn_tf.datasets import Data
 from rnn_tf.errors import UsageError
+from rnn_tf.machines import Machines, TasksFailedError
 from rnn_tf.options.cluster import ClusterOptions
 from rnn_tf.sharding import elsewhere, sharded
 from rnn_tf.sharding.constituent import Examples

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from rnn_tf import cluster, cluster_task
+from rnn_tf import cluster, cluster_task, machines
 from rnn_tf.errors import UsageError
 from rnn_tf.fleets import fleet as fleets
 from rnn_tf.options.cluster import ClusterOptions
@@ -139,7 +139,7 @@ class MachinesTest(parameterized.TestCase):
       '--fleet=ray: 1 of 5 could not be trained: task 2 (ZeroDivisionError: never): '
       'the others are kept, and the same command tries again',
     )
-    self.assertEqual(os.path.getsize(os.path.join(folder, 'tries')), cluster.TRIES)
+    self.assertEqual(os.path.getsize(os.path.join(folder, 'tries')), machines.TRIES)
     self.assertLen([line for line in lines if 'failed on machine' in line], 3)
 
   def test_mistake_in_the_request_is_not_tried_again(self):
@@ -228,7 +228,7 @@ class MachinesTest(parameterized.TestCase):
       time.sleep(1)
       return task
 
-    with absltest.mock.patch.object(cluster, 'PATIENCE', 0.2):
+    with absltest.mock.patch.object(machines, 'PATIENCE', 0.2):
       _, _, lines = self.run_on(work, range(3))
     self.assertIn(
       'at work on 2 models by 2 of 2 machines, 2 models at once; 1 wait', lines

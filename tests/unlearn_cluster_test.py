@@ -9,8 +9,9 @@ import sys
 import numpy as np
 from absl.testing import absltest
 
-from rnn_tf import cluster, train, unlearn, unlearn_cluster
+from rnn_tf import train, unlearn, unlearn_cluster
 from rnn_tf.errors import UsageError
+from rnn_tf.machines import Machines
 from tests import commands, ray_cluster
 
 _TIMES = ('seconds', 'wall_seconds', 'began', 'report_seconds')
@@ -148,7 +149,7 @@ class UnlearnClusterTest(absltest.TestCase):
       '--fleet=ray',
       f'--ray_address={self.cluster.address}',
     ]
-    original = cluster.Machines._submit
+    original = Machines._submit
 
     def submit(machines, work, task, placed):
       if 'twin' in task.name:
@@ -157,7 +158,7 @@ class UnlearnClusterTest(absltest.TestCase):
         task.task = number, dataclasses.replace(parcel, model=None)
       return original(machines, work, task, placed)
 
-    with absltest.mock.patch.object(cluster.Machines, '_submit', submit):
+    with absltest.mock.patch.object(Machines, '_submit', submit):
       code, _, err = commands.call(unlearn, *arguments)
     self.assertEqual(code, 2, err)
     self.assertIn('half-s0-twin-uniform-5pct: try 3 of 3 failed on machine', err)
