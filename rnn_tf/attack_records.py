@@ -178,6 +178,7 @@ class AttackRecord:
       return None
     arrays = self.folder.read_npz(SCORES)
     try:
+      attack_results.check_arrays(arrays)
       report = attack_results.report_from_arrays(self.results, arrays)
       for result in self.results:
         if not result.skipped:

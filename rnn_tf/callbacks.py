@@ -159,7 +159,9 @@ class Journal(keras.callbacks.Callback):
     written = self._folder.read_rows()
     results = self._privacy.report.results if self._privacy.report else ()
     self._board.add(written[-1], [result.to_json() for result in results])
+    self._folder.seal(epoch + 1)
     self._checkpoints.save(epoch + 1, best_epoch=best_epoch(written))
+    self._folder.unseal_before(epoch + 1)
     self._finish_when_due()
     self._show(epoch_line(self._rows, self._epochs))
     if results:

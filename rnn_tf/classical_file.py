@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from rnn_tf.classical import Classifier
 from rnn_tf.errors import UsageError
 from rnn_tf.model_config import ModelConfig
+from rnn_tf.untrusted import check_archive, read_bytes
 
 FORMAT = 1
 
@@ -77,7 +78,8 @@ def load(
   import skops.io
 
   try:
-    content = path.read_bytes()
+    content = read_bytes(path)
+    check_archive(content)
     with warnings.catch_warnings():
       # What another version of scikit-learn wrote and this one cannot use fails below.
       warnings.simplefilter('ignore', InconsistentVersionWarning)

@@ -17,6 +17,7 @@ from rnn_tf.attacks.results import AttackResult, Report
 from rnn_tf.config import RunConfig
 from rnn_tf.errors import UsageError, closest_match
 from rnn_tf.runs import SHARDED, RunFolder
+from rnn_tf.typed_json import read_typed
 
 LOG = logging.getLogger('rnn_tf')
 
@@ -148,7 +149,13 @@ class RunRecord:
     name = f'scores/epoch-{epoch:04d}.npz'
     if not (self.folder.path / name).exists():
       return None
-    return self.folder.read_npz(name)
+    arrays = self.folder.read_npz(name)
+    try:
+      attack_results.check_arrays(arrays)
+    except (KeyError, ValueError) as error:
+      why = f'it has no {error}' if isinstance(error, KeyError) else error
+      raise UsageError(f'{self.folder}/{name} is damaged: {why}') from error
+    return arrays
 
   def _report(self, epoch: int) -> Report | None:
     arrays = self.score_arrays(epoch)
@@ -156,7 +163,11 @@ class RunRecord:
       return None
     results = [result for result in self.results if result.epoch == epoch]
     try:
-      return attack_results.report_from_arrays(results, arrays)
+      report = attack_results.report_from_arrays(results, arrays)
+      for result in results:
+        if not result.skipped:
+          report.slice_scores(result)
+      return report
     except KeyError as error:
       raise UsageError(
         f'{self.folder}/scores/epoch-{epoch:04d}.npz is damaged: it has no {error}'
@@ -189,8 +200,10 @@ def load_run(folder: str | os.PathLike) -> RunRecord:
       folder=place,
       config=config,
       command=str(record['command']),
-      data=DataInfo(**{key: _frozen(value) for key, value in data.items()}),
-      parameters=int(record['parameters']),
+      data=_data(data),
+      parameters=read_typed(
+        int, record['parameters'], where='parameters', allows=_is_count
+      ),
       metrics=metrics,
       results=_results(place, len(metrics), finished=finished is not None),
       finished=finished,
@@ -202,8 +215,19 @@ def load_run(folder: str | os.PathLike) -> RunRecord:
     ) from error
 
 
-def _frozen(value: Any) -> Any:
-  return tuple(value) if isinstance(value, list) else value
+def _data(values: Mapping[str, Any]) -> DataInfo:
+  """Returns what is known of the data; raises ValueError where it cannot be true."""
+  data = read_typed(DataInfo, values, where='data', allows=_is_count)
+  if not data.class_names or len(set(data.class_names)) < len(data.class_names):
+    raise ValueError('data, class_names are none, or one is there twice')
+  for name in (data.name, data.version, *data.class_names):
+    if not name.isprintable():
+      raise ValueError(f'data has the name {name!r}')
+  return data
+
+
+def _is_count(name: str, value: float) -> bool:
+  return value >= 0
 
 
 def _metrics(place: RunFolder) -> pd.DataFrame:

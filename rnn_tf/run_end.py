@@ -1,5 +1,6 @@
 """How a run ends: weights, pictures, the result, and the page that shows it."""
 
+import hashlib
 from typing import Protocol
 
 from rnn_tf import callbacks, reporting, run_images
@@ -65,6 +66,11 @@ def finish(
         if not line['skipped']
       },
       'guarantee': promise and promise.to_json(epochs=last['epoch']),
+      # Their formats have no checksums of their own that are looked at.
+      'weights': {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder.path / 'weights').glob('[!.]*'))
+      },
     },
   )
   keeper.discard()

@@ -24,7 +24,15 @@ import numpy as np
 from rnn_tf import untrusted
 from rnn_tf.errors import UsageError
 
-METRICS = ('epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy')
+METRICS = (
+  'epoch',
+  'loss',
+  'accuracy',
+  'val_loss',
+  'val_accuracy',
+  'seconds',
+  'report_seconds',
+)
 """Columns that metrics.csv has at least."""
 
 _ODD_ROWS = (OverflowError, csv.Error)

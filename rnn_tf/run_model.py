@@ -1,5 +1,8 @@
 """The model of a run that is there, read from its folder."""
 
+import hashlib
+import pathlib
+
 from rnn_tf import classical_file, engines, models, training
 from rnn_tf.fleets import trainer
 from rnn_tf.runs import RunFolder
@@ -31,9 +34,11 @@ def predictor(
     UsageError: the weights are missing, damaged, or of another model.
   """
   config, folder = run.config().model, run.path / 'weights'
+  name = 'final.skops' if config.classical else f'{weights}.weights.h5'
+  _check_sum(run, folder / name)
   if config.classical:
     fitted = classical_file.load(
-      folder / 'final.skops',
+      folder / name,
       config,
       image_shape=image_shape,
       class_count=class_count,
@@ -41,6 +46,17 @@ def predictor(
     )
     return lambda images: (fitted.logits(images), None)
   model = models.build(config, image_shape=image_shape, num_classes=class_count)
-  training.load_weights(model, folder / f'{weights}.weights.h5')
+  training.load_weights(model, folder / name)
   predict = trainer.predictor(model, hidden=hidden, streams=None)
   return lambda images: predict(models.inputs(config, images))
+
+
+def _check_sum(run: RunFolder, path: pathlib.Path) -> None:
+  """Raises UsageError unless weights are those that the run ended with."""
+  # Runs of earlier versions do not tell.
+  sums = run.result().get('weights') if run.finished else None
+  expected = sums.get(path.name) if isinstance(sums, dict) else None
+  if expected is not None and path.is_file():
+    with open(path, 'rb') as file:
+      if hashlib.file_digest(file, 'sha256').hexdigest() != expected:
+        raise run.damaged(path, 'does not have its checksum')

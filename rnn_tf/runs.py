@@ -27,7 +27,10 @@ FORMAT = 1
 SHARDED = 'sharded.json'
 """The file that says that a folder is a sharded model's, not a run's."""
 
-# config.json says that a folder is a run: it goes last when one is cleared.
+RECEIVING = '.receiving'
+"""A file that is there while a run that another machine has trained is written."""
+
+# In the order in which they are cleared: config.json says that a folder is a run.
 OWN_FILES = (
   'result.json',
   'report.html',
@@ -36,6 +39,7 @@ OWN_FILES = (
   'privacy.jsonl',
   'examples.npz',
   'config.json',
+  RECEIVING,
 )
 _SEAL = 'checkpoint/epoch-{:04d}.json'
 """Checksums of an epoch that is committed by its checkpoint."""
@@ -110,6 +114,7 @@ class RunFolder(RunFiles):
     if not self.path.is_dir():
       return True
     names = {path.name for path in self.path.iterdir() if not is_leftover(path)}
+    names.discard(RECEIVING)
     return names <= {'.lock'} or names == {'.lock', 'examples.npz'}
 
   def _check_own(self) -> None:
@@ -155,7 +160,7 @@ class RunFolder(RunFiles):
     if self.finished and not overwrite:
       raise UsageError(f'{self}: another process has finished this run meanwhile')
     self._sweep()
-    if overwrite:
+    if overwrite or (self.path / RECEIVING).exists():
       self._clear()
 
   def _sweep(self) -> None:
@@ -244,7 +249,8 @@ class RunFolder(RunFiles):
       *self.path.glob('scores/epoch-*.npz'),
       *self.path.glob('weights/epoch-*'),
     ]:
-      if int(path.name.removeprefix('epoch-').split('.')[0]) > epoch:
+      number = path.name.removeprefix('epoch-').split('.')[0]
+      if number.isdecimal() and int(number) > epoch:
         path.unlink()
 
   def seal(self, epoch: int) -> None:

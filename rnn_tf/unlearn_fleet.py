@@ -2,11 +2,10 @@
 
 import dataclasses
 import itertools
-import json
 import logging
 import pathlib
 
-from rnn_tf import run_start
+from rnn_tf import run_start, untrusted
 from rnn_tf.attack_config import FleetConfig
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.datasets import Data
@@ -116,7 +115,7 @@ def _seed(path: pathlib.Path | None) -> int:
   if path is None or not (path / FILE).is_file():
     return default
   try:
-    key = json.loads((path / FILE).read_text(encoding='utf-8'))['key']
+    key = untrusted.read_json(path / FILE)['key']
     return int(key['members']['shadow_seed'])
   except (OSError, KeyError, TypeError, ValueError) as error:
     raise UsageError(

@@ -97,8 +97,12 @@ class MachinesTest(parameterized.TestCase):
     def work(task, shared):
       import os
       import signal
+      import time
 
       import ray
+
+      # In the middle: where the task is has been told by now.
+      time.sleep(1)
 
       node = ray.get_runtime_context().get_node_id()
       marker = os.path.join(folder, str(task))

@@ -201,6 +201,39 @@ def signals_from_arrays(arrays: Mapping[str, np.ndarray]) -> Signals:
   return Signals(*sides)
 
 
+def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+  """Makes sure that arrays from a file are such as `to_arrays` returns.
+
+  Raises:
+    KeyError: one is missing.
+    ValueError: one is of another kind or size than the rest.
+  """
+  for name, side in zip(('member', 'nonmember'), _SIDES, strict=True):
+    ids, labels, logits = (
+      arrays[f'{name}_{what}'] for what in ('ids', 'labels', 'logits')
+    )
+    shapes = [array.shape for array in (ids, labels, logits)]
+    if ids.ndim != 1 or labels.ndim != 1 or logits.ndim != 2:
+      raise ValueError(f'ids, labels and logits of {side} have the shapes {shapes}')
+    if not len(ids) == len(labels) == len(logits):
+      raise ValueError(f'ids, labels and logits of {side} have the shapes {shapes}')
+    whole = ids.dtype.kind in 'iu' and labels.dtype.kind in 'iu'
+    if not whole or logits.dtype.kind != 'f' or not np.isfinite(logits).all():
+      raise ValueError(f'ids, labels or logits of {side} are no numbers')
+    classes = logits.shape[1]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+      raise ValueError(
+        f'{name}_labels from {labels.min()} to {labels.max()}, of {classes} classes'
+      )
+    for key, array in arrays.items():
+      if key.endswith(f'/{side}') and (
+        array.shape != ids.shape or array.dtype.kind != 'f'
+      ):
+        raise ValueError(f'{key} has not a score for each of the {side}')
+  if arrays['member_logits'].shape[1] != arrays['nonmember_logits'].shape[1]:
+    raise ValueError('logits of members and of nonmembers are of different classes')
+
+
 def report_from_arrays(
   results: Iterable[AttackResult], arrays: Mapping[str, np.ndarray]
 ) -> Report:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnn_tf.errors import UsageError
 from rnn_tf.page.names import GENERATOR, Names
+from rnn_tf.untrusted import parse_json
 
 _TEXTS = (
   *('h1', 'h2', 'p', 'li', 'dt', 'dd', 'pre', 'figcaption', 'summary', 'td', 'th'),
@@ -83,7 +84,7 @@ def read(text: str, *, name: str = 'the page') -> PageFigures:
 def _json_object(text: str | None) -> dict[str, Any]:
   if text is None:
     raise ValueError('it has no settings')
-  values = json.loads(text)
+  values = parse_json(text)
   if not isinstance(values, dict):
     raise ValueError('its settings are no JSON object')
   return values

@@ -4,6 +4,7 @@ import pathlib
 
 from rnn_tf.errors import UsageError
 from rnn_tf.page import figures
+from rnn_tf.untrusted import read_text
 
 PAGE = 'report.html'
 
@@ -31,9 +32,9 @@ def check(folder: pathlib.Path, *, kind: str, flag: str) -> None:
     return
   found = None
   try:
-    page = figures.read(path.read_text(encoding='utf-8'))
+    page = figures.read(read_text(path))
     found = page.settings.get('kind')
-  except (OSError, UnicodeDecodeError, UsageError):
+  except (OSError, ValueError, UsageError):
     pass
   if found == kind:
     return

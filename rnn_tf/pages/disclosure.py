@@ -212,7 +212,9 @@ def _about_commands(found: Sequence[_Found]) -> str:
   if not codes:
     return f'{said}, and there is no command.'
   if not paths:
-    return f'{said}; the commands, as they were typed, name no path with a folder in it.'
+    return (
+      f'{said}; the commands, as they were typed, name no path with a folder in it.'
+    )
   places = [path for path in paths if path.startswith(('/', '~'))]
   mind = (
     f' {counted(len(places), "path")} from the top: mind what the folders are called.'

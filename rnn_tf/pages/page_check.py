@@ -6,6 +6,7 @@ from rnn_tf.errors import UsageError
 from rnn_tf.page import figures
 from rnn_tf.pages import run_page
 from rnn_tf.runs import RunFolder
+from rnn_tf.untrusted import read_bytes
 from rnn_tf.verification import verification
 from rnn_tf.verification.verification import Verification
 
@@ -53,9 +54,9 @@ def _page(folder: RunFolder) -> tuple[tuple[str, ...], str]:
   if not path.exists():
     return (), f'{path} is not there: python -m rnn_tf.report --run={folder} writes it'
   try:
-    content = path.read_bytes()
+    content = read_bytes(path)
     old = figures.read(content.decode('utf-8'), name=str(path))
-  except (OSError, UnicodeDecodeError) as error:
+  except (OSError, ValueError) as error:
     raise UsageError(f'{path} cannot be read: {error}') from error
   # A page keeps the name that its run's folder had: a copy is no lie.
   name = old.settings.get('run')

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_tf import untrusted
 from rnn_tf.attacks.shadows import Shadows
 from rnn_tf.config import RunConfig, to_json
 from rnn_tf.fleets import membership
@@ -139,7 +140,7 @@ def _key(fleet: RunFiles, config: RunConfig) -> Mapping[str, Any]:
   Raises:
     ValueError: the shadow models were not made as the target was.
   """
-  key = json.loads((fleet.path / FILE).read_text(encoding='utf-8'))['key']
+  key = untrusted.read_json(fleet.path / FILE)['key']
   training = to_json(config.training)
   del training['seed']
   for name, value in (('model', to_json(config.model)), ('training', training)):
@@ -184,7 +185,7 @@ def _told(
 def _shadow(fleet: RunFiles, number: int, row: np.ndarray) -> dict[str, Any]:
   """Reads what is known of a shadow; raises ValueError where its files are others."""
   name = f'shadow-{number:04d}'
-  info = json.loads((fleet.path / f'{name}.json').read_text(encoding='utf-8'))
+  info = untrusted.read_json(fleet.path / f'{name}.json')
   with open(fleet.path / f'{name}.npz', 'rb') as file:
     found = hashlib.file_digest(file, 'sha256').hexdigest()
   if found != info['sha256']:
@@ -218,7 +219,10 @@ def _outputs(fleet: RunFiles, number: int, epoch: int) -> tuple[np.ndarray, np.n
   """Returns a shadow's logits on the pool and on the population."""
   name = f'shadow-{number:04d}.npz'
   try:
-    with np.load(fleet.path / name, allow_pickle=False) as file:
-      return file[f'epoch-{epoch:04d}/pool'], file[f'epoch-{epoch:04d}/population']
-  except Exception as error:  # zipfile, zlib and NumPy each raise their own.
+    file = untrusted.read_npz(fleet.path / name)
+    return tuple(
+      untrusted.check_logits(file[f'epoch-{epoch:04d}/{name}'])
+      for name in ('pool', 'population')
+    )
+  except (OSError, KeyError, ValueError) as error:
     raise MissingError(f'{fleet}/{name}: {error}') from error

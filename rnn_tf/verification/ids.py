@@ -233,7 +233,8 @@ class Labels:
       arrays = record.folder.read_npz(name, needs=needs)
       for side, source in zip(sides, (POOL, examples.source), strict=True):
         pair = arrays[f'{side}_ids'], arrays[f'{side}_labels']
-        if pair[0].shape == pair[1].shape and pair[0].ndim == 1:
+        numbers = pair[1].dtype.kind in 'iu' and pair[0].ndim == 1
+        if numbers and pair[0].shape == pair[1].shape:
           found[source].append(pair)
     return cls(
       {

@@ -254,7 +254,7 @@ def check_result(record: RunRecord, *, promise: Guarantee | None) -> Iterator[Fi
     'best_val_accuracy': float(rows['val_accuracy'].iloc[best]),
     'train_accuracy': float(last['accuracy']),
     'val_accuracy': float(last['val_accuracy']),
-    'seconds': float(rows[list(SECONDS)].to_numpy().sum()),
+    'seconds': float(rows.filter(items=SECONDS).to_numpy().sum()),
   }
   for name, value in expected.items():
     yield figure(RESULT, '', name=name, stored=result[name], recomputed=value)

@@ -71,17 +71,9 @@ def kept(
     UsageError: arrays are missing, or not of one size.
   """
   try:
+    results.check_arrays(arrays)
     signals = results.signals_from_arrays(arrays)
     report = results.report_from_arrays(found, arrays)
-    for name, side in (
-      ('members', signals.members),
-      ('nonmembers', signals.nonmembers),
-    ):
-      if side.labels.dtype.kind not in 'iu' or not np.isfinite(side.logits).all():
-        raise ValueError(f'labels or logits of {name} are no numbers')
-      for key, pair in report.scores.items():
-        if getattr(pair, name).shape != side.labels.shape:
-          raise ValueError(f'{"/".join(key)} has not a score for each of the {name}')
   except KeyError as error:
     raise UsageError(f'{folder}/{file} is damaged: it has no {error}') from error
   except ValueError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from rnn_tf import attack_records
+from rnn_tf import attack_records, untrusted
 from rnn_tf.attacks.signals import Side
 from rnn_tf.deletion import choose, sisa
 from rnn_tf.deletion.results import SHARDED_ORIGINAL, Version
@@ -154,7 +154,12 @@ def outputs(study: Study, name: str, method: str) -> Outputs:
     if not (path / OUTPUTS).is_file():
       raise MissingError(f'its outputs ({name}/{OUTPUTS}) are not kept')
     kept = run.read_npz(OUTPUTS, needs=['identity', 'pool', 'test'])
-    pool, test = kept['pool'], kept['test']
+    try:
+      pool, test = (untrusted.check_logits(kept[name]) for name in ('pool', 'test'))
+      if kept['identity'].ndim != 1 or not len(kept['identity']):
+        raise ValueError('identity is no list')
+    except ValueError as error:
+      raise UsageError(f'{path}/{OUTPUTS} is damaged: {error}') from error
     weights = attack_records.weights_checksum(path)
     if weights is not None and str(kept['identity'][0]) != weights:
       raise MissingError(f'{name}/{OUTPUTS} is of other weights than it has now')

@@ -199,7 +199,7 @@ class FindTest(fake_runs.RunsCase):
     arrays = record.score_arrays(4)
     arrays.pop('nonmember_logits')
     record.folder.write_npz('scores/epoch-0004.npz', arrays)
-    with self.assertRaisesRegex(UsageError, 'epoch-0004.npz is damaged .*nonmember_lo'):
+    with self.assertRaisesRegex(UsageError, 'epoch-0004.npz is damaged.*nonmember_lo'):
       self.find()
 
   def test_networks_are_named_and_recurrent_ones_come_first(self):
