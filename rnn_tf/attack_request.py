@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from rnn_tf import attack_records, run_files, run_images
+from rnn_tf import attack_records, run_images, run_places
 from rnn_tf import config as configs
 from rnn_tf.attack_config import AttackConfig, FleetConfig
 from rnn_tf.config import RunConfig
@@ -13,7 +13,8 @@ from rnn_tf.errors import UsageError
 from rnn_tf.options.attack import AttackOptions
 from rnn_tf.options.fleet import FleetOptions
 from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles, check_writable
+from rnn_tf.run_files import RunFiles
+from rnn_tf.run_places import check_writable
 from rnn_tf.runs import RunFolder
 
 
@@ -139,6 +140,6 @@ def made(asked: Request) -> bool:
 
 
 def held(asked: Request) -> contextlib.AbstractContextManager[None]:
-  """Holds the lock of the attack's folder, see `run_files.held`."""
+  """Holds the lock of the attack's folder, see `run_places.held`."""
   busy = 'another process is making this attack: wait for it, or give another --label'
-  return run_files.held(asked.folder.path, busy=busy)
+  return run_places.held(asked.folder.path, busy=busy)

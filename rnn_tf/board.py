@@ -22,7 +22,8 @@ from rnn_tf.attack_config import FLEET_ATTACKS
 from rnn_tf.attacks.results import ENTIRE
 from rnn_tf.config import MODEL_FIELDS, RunConfig
 from rnn_tf.model_config import TRAINING_OF_CLASSICAL
-from rnn_tf.run_files import naming, private_file, private_folder
+from rnn_tf.run_files import naming
+from rnn_tf.run_places import private_file, private_folder
 from rnn_tf.runs import RunFolder
 from rnn_tf.stack import tf
 

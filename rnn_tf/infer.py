@@ -11,7 +11,8 @@ from rnn_tf import launch
 from rnn_tf.errors import UsageError
 from rnn_tf.options import inference as inference_options
 from rnn_tf.options import source, target
-from rnn_tf.run_files import check_writable, write_atomically
+from rnn_tf.run_files import write_atomically
+from rnn_tf.run_places import check_writable
 from rnn_tf.runs import RunFolder, finished_run
 
 OPTIONS = (target, inference_options, source)

@@ -202,7 +202,7 @@ def load_run(folder: str | os.PathLike) -> RunRecord:
       command=str(record['command']),
       data=_data(data),
       parameters=read_typed(
-        int, record['parameters'], where='parameters', allows=_is_count
+        int, record['parameters'], where='parameters', allows=lambda _, n: n >= 0
       ),
       metrics=metrics,
       results=_results(place, len(metrics), finished=finished is not None),
@@ -217,17 +217,13 @@ def load_run(folder: str | os.PathLike) -> RunRecord:
 
 def _data(values: Mapping[str, Any]) -> DataInfo:
   """Returns what is known of the data; raises ValueError where it cannot be true."""
-  data = read_typed(DataInfo, values, where='data', allows=_is_count)
+  data = read_typed(DataInfo, values, where='data', allows=lambda _, n: n >= 0)
   if not data.class_names or len(set(data.class_names)) < len(data.class_names):
     raise ValueError('data, class_names are none, or one is there twice')
   for name in (data.name, data.version, *data.class_names):
     if not name.isprintable():
       raise ValueError(f'data has the name {name!r}')
   return data
-
-
-def _is_count(name: str, value: float) -> bool:
-  return value >= 0
 
 
 def _metrics(place: RunFolder) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def _compare(options: report.ReportOptions) -> None:
   """Reads the runs, writes the comparison, and prints its table."""
   from rnn_tf import reporting
   from rnn_tf.pages import comparison_page
-  from rnn_tf.run_files import check_writable, held_to_show
+  from rnn_tf.run_places import check_writable, held_to_show
 
   # A comparison must not end at a folder's door.
   place = options.report_dir

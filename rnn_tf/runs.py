@@ -14,13 +14,8 @@ from typing import Any
 
 from rnn_tf import config as configs
 from rnn_tf.errors import UsageError, closest_match
-from rnn_tf.run_files import (
-  RunFiles,
-  check_no_link,
-  check_writable,
-  is_leftover,
-  lock,
-)
+from rnn_tf.run_files import RunFiles
+from rnn_tf.run_places import check_no_link, check_writable, is_leftover, lock
 
 FORMAT = 1
 

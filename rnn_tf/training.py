@@ -17,7 +17,7 @@ import numpy as np
 from rnn_tf.config import TrainingConfig
 from rnn_tf.dp import sampling
 from rnn_tf.errors import UsageError
-from rnn_tf.run_files import private_file, private_folder
+from rnn_tf.run_places import private_file, private_folder
 from rnn_tf.stack import keras, tf
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.optimizers.Optimizer]] = {

@@ -7,13 +7,14 @@ import zlib
 
 import numpy as np
 
-from rnn_tf import deletion_records, run_files
+from rnn_tf import deletion_records, run_places
 from rnn_tf.deletion import choose
 from rnn_tf.deletion_config import DeletionConfig, ForgetConfig, percent
 from rnn_tf.errors import UsageError
 from rnn_tf.options.deletion import DeletionOptions
 from rnn_tf.options.source import Source
-from rnn_tf.run_files import RunFiles, check_writable
+from rnn_tf.run_files import RunFiles
+from rnn_tf.run_places import check_writable
 from rnn_tf.runs import RunFolder
 
 _LONGEST = 150
@@ -120,6 +121,6 @@ def made(request: Request) -> bool:
 
 
 def held(request: Request) -> contextlib.AbstractContextManager[None]:
-  """Holds the lock of the audit's folder, see `run_files.held`."""
+  """Holds the lock of the audit's folder, see `run_places.held`."""
   busy = 'another process makes this deletion: wait for it, or give another --label'
-  return run_files.held(request.folder.path, busy=busy)
+  return run_places.held(request.folder.path, busy=busy)

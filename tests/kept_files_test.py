@@ -15,7 +15,8 @@ from absl.testing import absltest, parameterized
 
 from rnn_tf import attack, datasets, infer, report, train, training, unlearn
 from rnn_tf.config import DataConfig
-from rnn_tf.run_files import private_folder, write_atomically
+from rnn_tf.run_files import write_atomically
+from rnn_tf.run_places import private_folder
 from rnn_tf.stack import keras, tf
 from tests.commands import call
 

@@ -22,7 +22,8 @@ from rnn_tf.errors import UsageError
 from rnn_tf.fleets.outputs import StoredArray, StoredOutputs
 from rnn_tf.fleets.plan import FleetPlan
 from rnn_tf.fleets.trainer import Trained, array_name
-from rnn_tf.run_files import RunFiles, check_writable, differences, lock
+from rnn_tf.run_files import RunFiles, differences
+from rnn_tf.run_places import check_writable, lock
 
 FORMAT = 1
 

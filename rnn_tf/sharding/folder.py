@@ -17,7 +17,8 @@ import numpy as np
 
 from rnn_tf import untrusted
 from rnn_tf.errors import UsageError
-from rnn_tf.run_files import RunFiles, check_writable, differences, lock
+from rnn_tf.run_files import RunFiles, differences
+from rnn_tf.run_places import check_writable, lock
 from rnn_tf.runs import SHARDED
 
 FORMAT = 1

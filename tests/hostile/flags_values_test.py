@@ -30,7 +30,7 @@ _WORK = {
   report: (
     'rnn_tf.pages.run_page.write',
     'rnn_tf.pages.page_check.verify',
-    'rnn_tf.run_files.held_to_show',
+    'rnn_tf.run_places.held_to_show',
     'rnn_tf.attacks.tf_privacy.plots',
   ),
 }

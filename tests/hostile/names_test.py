@@ -7,7 +7,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from rnn_tf import attack, config, infer, report, run_files, runs, train, unlearn
+from rnn_tf import attack, config, infer, report, run_places, runs, train, unlearn
 from rnn_tf.errors import UsageError
 from rnn_tf.run_files import RunFiles, write_atomically
 from rnn_tf.runs import RunFolder
@@ -180,11 +180,11 @@ class NamesTest(parameterized.TestCase):
     target = self.elsewhere / 'precious'
     if kind == 'hard':
       os.link(target, 'run/.lock')
-      run_files.lock(pathlib.Path('run'), name='run', busy='').close()
+      run_places.lock(pathlib.Path('run'), name='run', busy='').close()
     else:
       os.symlink(target, 'run/.lock')
       with self.assertRaises(UsageError):
-        run_files.lock(pathlib.Path('run'), name='run', busy='')
+        run_places.lock(pathlib.Path('run'), name='run', busy='')
 
   def test_temporary_name_that_is_a_link_is_not_written_through(self):
     path = self.root / 'file'
@@ -221,7 +221,7 @@ class NamesTest(parameterized.TestCase):
     path.symlink_to(self.elsewhere)
     with (
       self.assertRaisesRegex(UsageError, 'is a symbolic link'),
-      run_files.held(self.root / 'run' / 'attacks' / 'label', busy=''),
+      run_places.held(self.root / 'run' / 'attacks' / 'label', busy=''),
     ):
       self.fail('was held')
 
