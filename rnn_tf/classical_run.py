@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import shutil
 
 import numpy as np
 
@@ -132,7 +133,8 @@ class _Fitted:
     """Does nothing: the file is there."""
 
   def discard(self) -> None:
-    """Does nothing: there is no other file."""
+    """Removes what only a run that is resumed would need."""
+    shutil.rmtree(self._path.parent.parent / 'checkpoint', ignore_errors=True)
 
 
 def _fit(

@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -37,18 +37,14 @@ def check(expected: Mapping[str, str]) -> None:
 
 
 def run(
-  work: Callable[[Any, Any], Any],
-  task: Any,
-  shared: Any,
-  expected: Mapping[str, str],
-  gpu: bool,
+  sent: bytes, placed: Sequence[Any], expected: Mapping[str, str], gpu: bool
 ) -> Iterator[Any]:
-  """Yields this machine's id, and then what `work` makes of a task.
+  """Yields this machine's id, and then what the work makes of a task.
 
   Args:
-    work: a function of a task and `shared`.
-    task: sent with it.
-    shared: what all tasks share.
+    sent: the work, a function of a task and of what all share, and the task, in Ray's
+      own format: what it imports is loaded after the id is told.
+    placed: one reference to what all tasks share, which is fetched after that, too.
     expected: what `versions` gave where the command was started.
     gpu: whether the task may use what GPUs it was given.
 
@@ -59,6 +55,8 @@ def run(
 
   yield ray.get_runtime_context().get_node_id()
   check(expected)
+  work, task = ray.cloudpickle.loads(sent)
+  shared = ray.get(placed[0])
   if not gpu:
     # They are others' shares. TensorFlow looks at its first operation.
     os.environ['CUDA_VISIBLE_DEVICES'] = ''

@@ -211,7 +211,8 @@ class Machines:
       # TensorFlow's threads are those of a process from its first operation on.
       runtime_env={'env_vars': dict.fromkeys(_THREADS, str(task.threads))},
     )
-    return remote.remote(work, task.task, placed, self._versions, bool(self._gpus))
+    sent = self._ray.cloudpickle.dumps((work, task.task))
+    return remote.remote(sent, [placed], self._versions, bool(self._gpus))
 
   def _largest(self) -> int:
     """Returns the CPUs of the largest machine."""
@@ -228,7 +229,7 @@ class Machines:
       TRIES,
       f' on machine {task.node[:8]}' if task.node else '',
       reason(error),
-      '' if last else ': tried again',
+      '' if last else ': trying again',
     )
     return last
 

@@ -243,9 +243,9 @@ class RefusalTest(classical_runs.ClassicalTestCase):
     weights.write_bytes(b'no model')
     with self.subTest('damaged model'):
       self.assert_refused(
-        commands.call(infer, f'--run={self.path}'), 'final.skops: damaged'
+        commands.call(infer, f'--run={self.path}'), 'final.skops is damaged'
       )
-      self.assert_refused(self.attack('--attack=lira'), 'final.skops: damaged')
+      self.assert_refused(self.attack('--attack=lira'), 'final.skops is damaged')
     weights.unlink()
     with self.subTest('missing model'):
       self.assert_refused(

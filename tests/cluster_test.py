@@ -120,7 +120,7 @@ class MachinesTest(parameterized.TestCase):
     self.assertNotEqual(dict(found)[1], first)
     self.assertIn(
       f'task 1: try 1 of 3 failed on machine {first[:8]} (its process was killed, most '
-      'often since memory ran out): tried again',
+      'often since memory ran out): trying again',
       lines,
     )
 
@@ -223,7 +223,7 @@ class MachinesTest(parameterized.TestCase):
 
     found, error, lines = self.run_on(work, [0])
     self.assertEqual((found, error), ([0], None))
-    self.assertIn('(tensorflow is 1.0 on other): tried again', lines[1])
+    self.assertIn('(tensorflow is 1.0 on other): trying again', lines[1])
 
   def test_waiting_is_said(self):
     def work(task, shared):
@@ -266,6 +266,26 @@ class NoClusterTest(parameterized.TestCase):
       with self.assertRaisesRegex(UsageError, 'no cluster answers there'):
         fleets.folder_of(small_fleets.plan(), options)
     self.assertFalse(path.exists())
+
+  def test_cluster_of_this_machine_alone_leaves_nothing_behind(self):
+    def work(task, shared):
+      import os
+
+      import ray
+
+      folder = ray._private.worker._global_node.get_session_dir_path()
+      place = os.path.dirname(os.path.dirname(folder))
+      return place, os.stat(place).st_mode & 0o777
+
+    home = self.create_tempdir().full_path
+    with (
+      absltest.mock.patch.dict(os.environ, HOME=home),
+      cluster.connect(_options('local')) as connected,
+    ):
+      ((folder, mode),) = connected.side_by_side(work, [0], None, name=str)
+    self.assertEqual(mode, 0o700)
+    self.assertFalse(os.path.exists(folder))
+    self.assertEqual(os.listdir(home), [])
 
   def test_ray_that_is_not_installed_is_named(self):
     with absltest.mock.patch.dict(sys.modules, ray=None):

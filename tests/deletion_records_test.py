@@ -119,7 +119,7 @@ class DamagedTest(Case):
     (lambda v: rate(v).update(value=1.2), 'pooled 1, test contradicts itself'),
     (lambda v: rate(v).update(low=0.99), 'pooled 1, test contradicts itself'),
     (lambda v: rate(v).update(count=9**9), 'pooled 1, test contradicts itself'),
-    (lambda v: rate(v).update(n=float('nan')), 'n is nan'),
+    (lambda v: rate(v).update(n=None), 'n is None'),
     (lambda v: figures(v)['forgotten'].update(low=-0.1), 'forgotten contradicts'),
     (lambda v: figures(v).update(attack='guess'), "attack: 'guess'"),
     (lambda v: first(figures(v), 'hits').update(target_fpr=2), 'target_fpr is 2'),

@@ -53,7 +53,10 @@ MODES = (
   # A model remembers what it was trained on.
   (f'{_RUN}/(weights|checkpoint)', FOLDER),
   (rf'{_RUN}/weights/(best|final)\.weights\.h5', PRIVATE),
-  (rf'{_RUN}/checkpoint/(checkpoint|ckpt-2\.(index|data-00000-of-00001))', PRIVATE),
+  (
+    rf'{_RUN}/checkpoint/(checkpoint|ckpt-2\.(index|data-00000-of-00001)|epoch-0002\.json)',
+    PRIVATE,
+  ),
   (f'{_RUN}/plots', FOLDER),
   (rf'{_RUN}/plots/({_PICTURES}|tf_privacy_\w+)\.png', PRIVATE),
   (f'{_RUN}/tensorboard(/(train|validation|threshold|lr))?', FOLDER),

@@ -1,6 +1,7 @@
 """A real Ray of two machines on this one, started for tests and stopped after them."""
 
 import os
+import secrets
 import unittest
 
 CPUS = 1
@@ -20,6 +21,9 @@ def start(test_case):
   """
   # Nothing is sent to Ray's makers by tests either.
   os.environ['RAY_USAGE_STATS_ENABLED'] = '0'
+  # Whatever token the user of this machine has for other clusters.
+  os.environ.setdefault('RAY_AUTH_MODE', 'token')
+  os.environ.setdefault('RAY_AUTH_TOKEN', secrets.token_hex(32))
   try:
     from ray import cluster_utils
   except ImportError:

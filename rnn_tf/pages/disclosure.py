@@ -201,7 +201,7 @@ def _paths(code: blocks.Code) -> Iterator[str]:
       words = line.split()
     for word in words:
       value = word.partition('=')[2] if word.startswith('-') else word
-      if '/' in value or value.startswith('~'):
+      if '/' in value or value.startswith('~') or word.startswith('--ray_address='):
         yield value
 
 

@@ -70,7 +70,7 @@ def _array(rng, content):
   name = _drawn(rng, arrays)
   array = arrays[name]
   if rng.random() < 0.5:
-    made = _SHAPES[rng.integers(len(_SHAPES))](array)
+    made = _SHAPES[rng.integers(len(_SHAPES))](np.atleast_1d(array))
   else:
     kind = _DTYPES[rng.integers(len(_DTYPES))]
     with np.errstate(all='ignore'):

@@ -110,7 +110,6 @@ class ClassHeatMapTest(fake_runs.RunsCase):
   def test_of_many_classes_those_that_leak_most_are_shown(self):
     path = self.run_folder()
     names = [f'class {label}' for label in range(30)]
-    names[4] = names[5] = 'twice'
 
     def change(values):
       values['data']['class_names'] = names
@@ -120,7 +119,6 @@ class ClassHeatMapTest(fake_runs.RunsCase):
     # Only three of them have numbers, and these come first.
     self.assertLen(table.columns, 21)
     self.assertEqual(table.columns[1:4], ('class 0', 'class 1', 'class 2'))
-    self.assertIn('twice (4)', table.columns)
     self.assertIn('the 20 of 30 classes', table.title)
     header = next(csv.reader(io.StringIO(table.csv)))
     self.assertLen(header, 31)
