@@ -61,11 +61,17 @@ def main() -> None:
   )
 
 
+class _Help(
+  argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter
+):
+  """The description as it is, and every default."""
+
+
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m benchmarks.cluster_estimate',
     description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+    formatter_class=_Help,
   )
   add = parser.add_argument
   add('--fleet_dir', type=pathlib.Path, help='a trained fleet, whose seconds are used')
@@ -77,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--check', action='store_true', help='measure small sizes instead')
   add(
     '--check_sizes',
-    default='4:1,8:1,4:2,8:2,12:2',
+    default='4:1,8:1,8:2,12:2',
     help='shadows:workers of --check, with commas between',
   )
   add('--check_epochs', type=int, default=40, help='epochs of a model of --check')

@@ -200,6 +200,8 @@ def _paths(code: blocks.Code) -> Iterator[str]:
     except ValueError:  # a quotation that goes on in the next line
       words = line.split()
     for word in words:
+      if word.startswith('--note='):
+        continue  # prose, which the page shows as such
       value = word.partition('=')[2] if word.startswith('-') else word
       if '/' in value or value.startswith('~') or word.startswith('--ray_address='):
         yield value

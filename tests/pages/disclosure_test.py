@@ -102,6 +102,7 @@ class SectionTest(parameterized.TestCase):
     ('a --run_dir=runs/x\n# b\nb --run=runs/x', 'hold 1 path: runs/x.', 'from the top'),
     ("a --data_dir='/home/me/my data'", '1 path from the top', None),
     ('a --note="goes\non"', 'name no path', None),
+    ("a '--note=of ~/x, and/or y' --ray_address=h:1", 'hold 1 path: h:1.', 'and/or'),
     ('a --data_dir=~/data', '1 path from the top', None),
   )
   def test_paths_are_those_that_were_typed(self, command, expected, unexpected):
