@@ -69,7 +69,6 @@ def train(
   run_start.announce(config, folder, data=data, engine=engine, first_epoch=done)
   if not done:
     _fit(config, folder, data=data, fitted=fitted, fleet=fleet)
-  run_start.count(folder, fitted.model.parameters)
   images = data.train if embed_images else None
   run_end.finish(folder, fitted, promise=None, images=images)
 
@@ -164,6 +163,8 @@ def _fit(
   for observer in observers:
     observer.on_epoch_begin(0)
   fitted.fit()
+  # Before the epoch is committed, which is sealed with config.json as it is.
+  run_start.count(folder, fitted.model.parameters)
   side = Side(members.ids, members.labels, fitted.predict(members.images))
   logs = {'loss': float(side.losses.mean()), 'accuracy': float(side.correct.mean())}
   for observer in observers:
