@@ -13,7 +13,7 @@ from rnn_tf import (
   engines,
   infer,
   report,
-  run_start,
+  run_end,
   train,
 )
 from rnn_tf.records import load_run
@@ -154,10 +154,10 @@ class ResumeTest(classical_runs.ClassicalTestCase):
     self.assertEqual(_lines(self.path), _lines(whole))
 
   def test_run_killed_after_its_model_is_kept_is_ended(self):
-    def interrupted(folder, parameters):
+    def interrupted(folder, keeper, **rest):
       raise KeyboardInterrupt
 
-    with absltest.mock.patch.object(run_start, 'count', interrupted):
+    with absltest.mock.patch.object(run_end, 'finish', interrupted):
       self.assertEqual(self.train()[0], 130)
     self.assertFalse((self.path / 'result.json').exists())
     before = (self.path / classical_run.WEIGHTS).stat().st_mtime_ns
